@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -20,7 +19,6 @@ from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.html_page import Page
 from bci_m2s.files.whole import write_whole
 from bci_m2s.handover.report import write_report
-from bci_m2s.model.arithmetic import VARIABLE
 from bci_m2s.review.people import COLUMNS, NUMBERS, named, rows_of
 from bci_m2s.review.verify import Verification, verify
 from bci_m2s.session.terminal.view import make_console
@@ -34,7 +32,7 @@ def verify_people(
     people: Mapping[str, Sequence[Path]], model: str | None, device: str | None, seed: int
 ) -> int:
     """Verify each recording, print a row for each, return the exit status: 0 where all came back."""
-    console, rows, is_good, usual = make_console(), [], True, os.environ.get(VARIABLE)
+    console, rows, is_good = make_console(), [], True
     with Progress(console=console, transient=True) as progress:
         every = list(named(people))
         task = progress.add_task("replaying", total=len(every))
@@ -42,7 +40,7 @@ def verify_people(
             try:
                 result = verify(path, model, device, seed)
                 if result.has_other_arithmetic and len(every) > 1:
-                    result = _verify_apart(usual, path, model, device, seed)
+                    result = _verify_apart(path, model, device, seed)
             except BciM2sError as problem:
                 row, good = ("", "", printable(f"{type(problem).__name__}: {problem}", 300)), False
             else:
@@ -54,20 +52,14 @@ def verify_people(
     return 0 if is_good else DIFFERENT_STATUS
 
 
-def _verify_apart(usual: str | None, path: Path, *how: Any) -> Verification:
+def _verify_apart(path: Path, *how: Any) -> Verification:
     """Verify in a process of its own: products of this one are as another recording had them.
 
-    usual : what the environment said of them at first; how : as for ``verify``
+    how : as for ``verify``
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_restore, initargs=(usual,)) as process:
+    with ProcessPoolExecutor(1, mp_context=context) as process:
         return process.submit(verify, path, *how).result()
-
-
-def _restore(usual: str | None) -> None:
-    os.environ.pop(VARIABLE, None)
-    if usual is not None:
-        os.environ[VARIABLE] = usual
 
 
 def _verified(result: Verification) -> tuple[tuple[str, str, str], bool]:

@@ -29,6 +29,7 @@ from bci_m2s.model.model_file import layout_order, load_model_file, modality_net
 from bci_m2s.types import FloatArray
 
 MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
+LEAST = (1, 2, 4, 8, 16)  # windows in a pass; the fewer, the less a window alone costs
 MOST_AT_ONCE = 32  # windows of different people in one pass; more would only let the first ones wait
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Predictor:
     contract : what the model was made for
     tensors : its arrays; ``unpack_modality(tensors, "eeg")`` gives the scaler of one modality
     device : where it runs; turns to the CPU when CUDA memory runs out twice in a row
-    at_once : how many windows of different people one pass may judge; 1 until ``judge_together``
+    at_once, least : how many windows of different people one pass may judge, and how many it has at least,
+        some repeated if need be; 1 until ``judge_together``
 
     Raises
     ------
@@ -69,7 +71,7 @@ class Predictor:
         threads: int | None = 1,
     ) -> None:
         self.contract, self.tensors = contract, dict(tensors)
-        self.device, self.at_once = resolve_device(device), 1
+        self.device, self.at_once, self.least = resolve_device(device), 1, 1
         if threads is not None:
             if threads < 1:
                 raise UsageError(f"threads: got {threads}, expected at least 1")
@@ -134,11 +136,19 @@ class Predictor:
         """Let one pass judge windows of several people, where a window's answer is the same as alone.
 
         On the CPU that is tried out, bit for bit, with passes of 2 to `most` windows; where it is not so
-        ``at_once`` stays 1 (see ``arithmetic``). On CUDA bits were never promised.
+        ``at_once`` stays 1 (see ``arithmetic``). On CUDA bits were never promised. On some processors BLAS
+        has other routines for products of few rows, in MKL's strict mode too: there a smaller pass is
+        filled up to ``least`` windows. The same computer finds the same number again, to verify by.
         """
-        if self.device.type != "cpu" or all(self._is_alike(name, most) for name in self._networks):
+        if self.device.type != "cpu":
             self.at_once = most
-        return self.at_once > 1
+            return True
+        for self.least in LEAST:
+            if all(self._is_alike(name, most) for name in self._networks):
+                self.at_once = most
+                return True
+        self.least = 1
+        return False
 
     def _is_alike(self, modality: str, most: int) -> bool:
         """Whether rows of passes of any size have the bits of a pass of one."""
@@ -265,7 +275,13 @@ class Predictor:
         return self._pass(modality, windows)
 
     def _pass(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits of all heads side by side, (B, sum of classes): one copy from the device for all."""
+        """Logits of all heads side by side, (B, sum of classes)."""
+        if len(windows) >= self.least:
+            return self._network(modality, windows)
+        return self._network(modality, np.resize(windows, (self.least, *windows.shape[1:])))[: len(windows)]
+
+    def _network(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What ``_pass`` returns; one copy from the device for all heads."""
         with torch.inference_mode():
             logits = self._networks[modality](self._on_device(modality, torch.from_numpy(windows)))
             return torch.cat(list(logits.values()), dim=1).cpu().numpy()

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -21,6 +21,7 @@ from bci_m2s.files.access import make_private_folder, open_private
 from bci_m2s.panel.look.preflight import check_qt
 
 if TYPE_CHECKING:
+    from bci_m2s.panel.client.looking import Looking
     from bci_m2s.panel.overview.window import OverviewWindow
     from bci_m2s.panel.window import PanelWindow
 
@@ -46,43 +47,41 @@ def run_panel(options: PanelOptions) -> int:
     """Show the panel until it is closed; returns the exit status. Raises UsageError (no display, no Qt)."""
     check_qt()
     from PyQt6.QtCore import QSettings
-    from PyQt6.QtWidgets import QApplication
 
     from bci_m2s.panel.client.client import SessionClient
     from bci_m2s.panel.window import PanelWindow
 
-    application = QApplication(sys.argv[:1])
-    application.setOrganizationName(ORGANISATION)
-    application.setApplicationName(APPLICATION)
-    folder = log_folder()
-    with log_to(folder / "panel.log"):
+    def make(folder: Path) -> tuple[PanelWindow, SessionClient]:
         client = SessionClient(options.session, options.remote)
-        window = PanelWindow(client, QSettings(), options, folder)
-        with errors_shown(window), quit_on_signals():
-            window.show()
-            client.start()
-            try:
-                return int(application.exec())
-            finally:
-                window.shut_down()
+        return PanelWindow(client, QSettings(), options, folder), client
+
+    return _run("panel.log", make)
 
 
 def run_overview(theme: str = "") -> int:
     """Show everybody until the window is closed; returns the exit status. theme : as in ``PanelOptions``"""
     check_qt()
-    from PyQt6.QtWidgets import QApplication
-
     from bci_m2s.panel.client.everybody import EverybodyClient
     from bci_m2s.panel.look.theme import BY_NAME, DARK
     from bci_m2s.panel.overview.window import OverviewWindow
+
+    def make(folder: Path) -> tuple[OverviewWindow, EverybodyClient]:
+        client = EverybodyClient()
+        return OverviewWindow(client, BY_NAME.get(theme, DARK), folder), client
+
+    return _run("overview.log", make)
+
+
+def _run(log: str, make: Callable[[Path], tuple[PanelWindow | OverviewWindow, Looking]]) -> int:
+    """Show a window until it is closed. make : it and its client, of the folder of logs"""
+    from PyQt6.QtWidgets import QApplication
 
     application = QApplication(sys.argv[:1])
     application.setOrganizationName(ORGANISATION)
     application.setApplicationName(APPLICATION)
     folder = log_folder()
-    with log_to(folder / "overview.log"):
-        client = EverybodyClient()
-        window = OverviewWindow(client, BY_NAME.get(theme, DARK), folder)
+    with log_to(folder / log):
+        window, client = make(folder)
         with errors_shown(window), quit_on_signals():
             window.show()
             client.start()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePath
 
 from bci_m2s.errors import RecordingError
+from bci_m2s.recording import SUMS_SUFFIX
 from bci_m2s.recording.e4_files import leading_file
 
 IN_SESSION = "session.xdf"  # name of the recording in a session's folder
@@ -100,12 +101,13 @@ def recordings_in(path: Path) -> list[Path]:
 def people_in(path: Path) -> dict[str, list[Path]]:
     """The recordings of a folder with several people's sessions: all takes of each, by the folder's name.
 
-    {} where it is none, a session's own folder for instance.
+    {} where it is none, a session's own folder for instance. A recording that is gone while its checksums
+    are there is named too, so that nobody is passed over.
     """
     if not path.is_dir() or (path / IN_SESSION).is_file():
         return {}
     folders = [folder for folder in sorted(path.iterdir()) if not _TAKE.fullmatch(folder.name)]
-    return {folder.name: takes for folder in folders if (takes := _takes_in(folder))}
+    return {folder.name: takes for folder in folders if (takes := _takes_in(folder, lost=True))}
 
 
 def take_number(recording: Path) -> int:
@@ -124,7 +126,10 @@ def takes_of(recording: Path) -> list[Path]:
     return takes if len(takes) > 1 and recording in takes else []
 
 
-def _takes_in(session: Path) -> list[Path]:
-    later = [file for file in session.glob(f"take-*/{IN_SESSION}") if _TAKE.fullmatch(file.parent.name)]
-    first = [session / IN_SESSION] if (session / IN_SESSION).is_file() else []
+def _takes_in(session: Path, lost: bool = False) -> list[Path]:
+    """lost : with recordings of which the checksums alone are left"""
+    names = (IN_SESSION, IN_SESSION + SUMS_SUFFIX) if lost else (IN_SESSION,)
+    places = {file.parent for name in names for file in session.glob(f"take-*/{name}")}
+    later = [place / IN_SESSION for place in places if _TAKE.fullmatch(place.name)]
+    first = [session / IN_SESSION] if any((session / name).is_file() for name in names) else []
     return [*first, *sorted(later, key=take_number)]

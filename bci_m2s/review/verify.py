@@ -17,7 +17,7 @@ import numpy as np
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.formats import TRACED, RecordedEstimate, RecordLayout
-from bci_m2s.model.arithmetic import ask_for_strict, strict_mode
+from bci_m2s.model import arithmetic
 from bci_m2s.pipeline import again
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -102,12 +102,13 @@ def verify(
     plan = session.plan(model)
     # what was chosen from is compared, whatever was chosen
     plan = replace(plan, settings=plan.settings.model_copy(update={"modality": "each"}))
-    if session.record.arithmetic:
-        ask_for_strict(session.record.arithmetic)
+    arithmetic.ask_for(session.record.arithmetic)
+    then, now = session.record.arithmetic, arithmetic.mode()
     predictor = build.make_predictor(plan, device or "cpu")
+    if session.record.participant:
+        predictor.judge_together()  # as it was, whoever else was there
     on_gpu = str(predictor.device) != "cpu" or session.record.device != "cpu"
     result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.record.versions))
-    then, now = session.record.arithmetic, strict_mode()
     if then != now and not on_gpu:
         result.has_other_arithmetic = True
         result.notes.append(f"arithmetic: recorded {then or 'as usual'}, replayed {now or 'as usual'}")

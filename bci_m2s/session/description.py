@@ -20,6 +20,7 @@ import bci_m2s
 from bci_m2s.files.checksum import file_sha256
 from bci_m2s.files.whole import write_whole
 from bci_m2s.lsl.description import SessionDescription, StreamDescription
+from bci_m2s.model import arithmetic
 from bci_m2s.pipeline.failover import combinations
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.build import Plan
@@ -64,6 +65,7 @@ def describe_session(
             "window": contract.window.model_dump(mode="json"),
             "streams": {modality: StreamDescription.of(info) for modality, info in infos.items()},
             "device": device,
+            "arithmetic": arithmetic.mode() if device == "cpu" else "",
             "outlet_name": plan.settings.outlet.name,
             "versions": {"system": platform.platform(), **versions()},
         }

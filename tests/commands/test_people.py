@@ -67,16 +67,26 @@ def test_verify_has_a_row_for_each_recording_and_fails_where_one_does(folder):
     assert done.stdout.count("verified, bit for bit") == 2
 
 
+def test_nobody_whose_recording_is_gone_is_passed_over(folder):
+    (folder / "p02" / "session.xdf").unlink()
+    (folder / "p02" / "take-2" / "session.xdf").unlink()
+    for command in ("verify", "show"):
+        done = bci(command, folder)
+        assert done.returncode == (1 if command == "verify" else 0)
+        named = [row[0] for row in rows(done, "participant")]
+        assert named[:3] == ["p01", "p02", "p02/take-2"], done.stdout
+        assert done.stdout.count("cannot be read" if command == "show" else "no such file") == 2, (
+            done.stdout
+        )
+
+
 RECORD_STRICT = """
 import sys
 from pathlib import Path
-from bci_m2s.model.arithmetic import ask_for_strict, strict_mode
+from bci_m2s.model.arithmetic import ask_for_strict
 ask_for_strict()
 from support import recorded_sessions
 from support.small_sessions import eeg
-describe = recorded_sessions.describe_session
-strict = {"arithmetic": strict_mode()}
-recorded_sessions.describe_session = lambda *of: describe(*of).model_copy(update=strict)
 recorded_sessions.record_session(Path(sys.argv[1]), {"eeg": recorded_sessions.chunks_of(*eeg(12.0))})
 """
 

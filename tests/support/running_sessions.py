@@ -23,15 +23,15 @@ def until(condition, running=None):
         time.sleep(0.01)
 
 
-class Running:
-    """A session in a thread of this process."""
+class InThread:
+    """Something that runs in a thread of this process until `stop`; what it prints, and what ended it.
 
-    def __init__(self, plan, connected, folder=None, predictor=None, **options):
+    work : gets the console
+    """
+
+    def __init__(self, work):
         self.stop, self.failure = threading.Event(), None
-        self.lines = []
-        self._console = Console(file=self, width=240)
-        self._arguments = (plan, predictor or build.make_predictor(plan, "cpu"), connected)
-        self._rest = (run.Options(**options), folder, self._console, self.stop)
+        self.lines, self._work = [], work
         self._thread = threading.Thread(target=self._run)
 
     def write(self, text):
@@ -42,7 +42,7 @@ class Running:
 
     def _run(self):
         try:
-            run.run_connected(*self._arguments, *self._rest)
+            self._work(Console(file=self, width=400))
         except BaseException as problem:
             self.failure = problem
 
@@ -64,6 +64,20 @@ class Running:
     @property
     def printed(self):
         return "".join(self.lines)
+
+
+class Running(InThread):
+    """A session."""
+
+    def __init__(self, plan, connected, folder=None, predictor=None, **options):
+        predictor = predictor or build.make_predictor(plan, "cpu")
+
+        def work(console):
+            run.run_connected(
+                plan, predictor, connected, run.Options(**options), folder, console, self.stop
+            )
+
+        super().__init__(work)
 
 
 class Endless(ScriptedSource):

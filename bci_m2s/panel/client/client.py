@@ -9,37 +9,30 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bci_m2s.lsl.formats import (
     ANSWER_TYPE,
     EVIDENCE_TYPE,
-    STATUS_PART,
     STATUS_TYPE,
-    EstimateLayout,
     SentEstimate,
     unpack_evidence,
 )
-from bci_m2s.lsl.network import LslNetwork, brief_info, local_clock
+from bci_m2s.lsl.network import local_clock
 from bci_m2s.panel.client.answers import Answer
 from bci_m2s.panel.client.facts import (
     SILENT_AFTER_S,
     SessionFacts,
     mappings,
     parse_object,
-    parse_session,
     plain_text,
 )
+from bci_m2s.panel.client.looking import Briefs, Looking, Streams, answer_of, head_of, serve
 from bci_m2s.panel.client.raw_reader import RawReader
-from bci_m2s.panel.client.session_inlet import SessionInlet, full_description
+from bci_m2s.panel.client.session_inlet import SessionInlet
 from bci_m2s.panel.client.whose import OwnSessions, claimed_twice, is_its_own_status
 from bci_m2s.types import FloatArray, Status, StreamInfo
 
@@ -62,7 +55,7 @@ class EvidenceSample:
     class_index: int
 
 
-class SessionClient:
+class SessionClient(Looking):
     """Follows one session at a time; another one when it is gone.
 
     Parameters
@@ -83,11 +76,10 @@ class SessionClient:
     """
 
     def __init__(self, session_id: str = "", remote: bool = False) -> None:
+        super().__init__("panel-client", EVERY_S, LOOK_EVERY_S, ASK_AGAIN_S)
         self._wanted, self._remote = session_id, remote
-        self._host = socket.gethostname()  # as liblsl does
         self.own = OwnSessions(self._host)
         self.stranger = self.twins = ""
-        self._network = LslNetwork()
         self.facts: SessionFacts | None = None
         self.status: Mapping[str, Any] = {}
         self.status_received_s = math.nan
@@ -95,26 +87,14 @@ class SessionClient:
         self.readers: dict[str, RawReader] = {}
         self.ended = ""
         self._known: dict[str, SessionFacts] = {}  # by uid of the status stream
-        self._asked_s: dict[str, float] = {}  # when each sender was asked for its description
         self._choice = ""  # uid that the user picked
         self._before: frozenset[str] | None = None  # sessions before the one that is awaited
         self._inlets: dict[str, SessionInlet] = {}  # by uid
         self._reasons: dict[tuple[str, str], tuple[str, str]] = {}  # status and reason by modality and head
         self._answers: deque[Answer] = deque(maxlen=KEEP)
         self._evidence: deque[EvidenceSample] = deque(maxlen=16)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="panel-client", daemon=True)
 
     # ---- for the window ----
-
-    def start(self) -> None:
-        """Begin to look around."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End all threads; within a second and a half."""
-        self._closing.set()
-        self._thread.join(1.5)
 
     def follow(self, uid: str) -> None:
         """Follow another one of ``sessions``."""
@@ -139,24 +119,10 @@ class SessionClient:
 
     # ---- the thread ----
 
-    def _run(self) -> None:
-        looked_s = -math.inf
-        while not self._closing.wait(EVERY_S):
-            try:
-                if time.monotonic() - looked_s >= LOOK_EVERY_S:
-                    looked_s = time.monotonic()
-                    self._look()
-                for uid, inlet in list(self._inlets.items()):
-                    if not inlet.serve():
-                        del self._inlets[uid]
-            except Exception:  # what a sender says must not end the display
-                _log.exception("the session could not be read")
-                self._closing.wait(0.5)
-        self._let_go()
+    def _serve(self) -> None:
+        serve(self._inlets)
 
-    def _look(self) -> None:
-        streams = self._network.streams()
-        briefs = {uid: brief_info(raw) for uid, raw in streams.items()}
+    def _look(self, streams: Streams, briefs: Briefs) -> None:
         self._meet(streams, briefs)
         present = [self._known[uid] for uid in briefs if uid in self._known]
         self.sessions = tuple(
@@ -174,34 +140,19 @@ class SessionClient:
             self.twins = claimed_twice(briefs.values(), self.facts.session_id)
             self._subscribe(streams, briefs)
 
-    def _meet(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+    def _meet(self, streams: Streams, briefs: Briefs) -> None:
         """Ask new sessions who they are; one that does not answer is asked again, not all the time."""
         for uid, brief in briefs.items():
             if brief.type != STATUS_TYPE or uid in self._known or len(self._known) >= MOST_SESSIONS:
                 continue
             if not self._remote and brief.host != self._host:
                 continue
-            if not self._may_ask(uid):
-                continue
-            sent = full_description(streams[uid], brief)
-            if sent is not None:
-                text = sent.desc().child_value("session")
-                name = plain_text(brief.name).removesuffix(f"-{STATUS_PART}")
-                created_s = float(streams[uid].created_at())
-                facts = parse_session(text, uid, brief.host, created_s, name)
+            facts = self._facts(streams[uid], brief)
+            if facts is not None:
                 if not is_its_own_status(brief, facts.session_id):  # it copied another session's id
                     facts = facts.model_copy(update={"session_id": ""})
                 self._known[uid] = facts
         self._known = {uid: facts for uid, facts in self._known.items() if uid in briefs}
-        self._asked_s = {uid: at_s for uid, at_s in self._asked_s.items() if uid in briefs}
-
-    def _may_ask(self, uid: str) -> bool:
-        """Whether to ask a sender for its description now: each question may take half a second."""
-        now_s = time.monotonic()
-        if now_s - self._asked_s.get(uid, -math.inf) < ASK_AGAIN_S:
-            return False
-        self._asked_s[uid] = now_s
-        return True
 
     def _chosen(self) -> SessionFacts | None:
         """Which session to follow now: the user's choice, the one asked for, else the one that we have
@@ -243,7 +194,7 @@ class SessionClient:
         self.readers = {}
         self._inlets.clear()
 
-    def _subscribe(self, streams: Mapping[str, Any], briefs: Mapping[str, StreamInfo]) -> None:
+    def _subscribe(self, streams: Streams, briefs: Briefs) -> None:
         assert self.facts is not None
         status_uid = self.facts.uid  # first: the others are asked what they are, and may be slow to say
         for uid, brief in sorted(briefs.items(), key=lambda item: item[0] != status_uid):
@@ -266,16 +217,16 @@ class SessionClient:
         assert self.facts is not None
         if brief.type == STATUS_TYPE:
             return self._take_status
-        sent = full_description(raw, brief) if self._may_ask(brief.uid) else None
+        sent = self._asked(raw, brief)
         if sent is None:
             return None
         if brief.type == EVIDENCE_TYPE:
             modality = plain_text(sent.desc().child_value("modality"))
             return lambda stamp_s, values: self._take_evidence(modality, stamp_s, values)
-        head = plain_text(sent.desc().child_value("head"))
-        layout = EstimateLayout(self.facts.heads.get(head, ()), self.facts.combinations)
-        if not layout.classes or len(layout.labels) != brief.n_channels:
+        found = head_of(sent, brief, self.facts)
+        if found is None:
             return None
+        head, layout = found
         return lambda stamp_s, values: self._take_answer(head, stamp_s, layout.unpack(values))
 
     def _take_status(self, stamp_s: float, values: Any) -> None:
@@ -292,21 +243,8 @@ class SessionClient:
             self._reasons[key] = plain_text(answer.get("status")), plain_text(answer.get("reason"))
 
     def _take_answer(self, head: str, stamp_s: float, sent: SentEstimate) -> None:
-        is_nonsense = sent.status == Status.OK and not np.isfinite(sent.probabilities).all()
-        ok = sent.status == Status.OK and not is_nonsense
-        self._answers.append(
-            Answer(
-                head=head,
-                modality=sent.combination,
-                stamp_s=stamp_s,
-                probabilities=sent.probabilities if ok else np.full(len(sent.probabilities), math.nan),
-                confidence=sent.confidence,
-                age_ms=1e3 * sent.age_s,
-                status=int(Status.FAILED) if is_nonsense else sent.status,
-                unknown=sent.unknown,
-                reason="" if ok else self._reason(sent.combination, head, sent.status),
-            )
-        )
+        reason = self._reason(sent.combination, head, sent.status)
+        self._answers.append(answer_of(head, stamp_s, sent, reason))
 
     def _take_evidence(self, modality: str, stamp_s: float, values: Any) -> None:
         self._evidence.append(EvidenceSample(modality, stamp_s, *unpack_evidence(values)))

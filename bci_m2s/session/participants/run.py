@@ -128,15 +128,12 @@ def _participants(
     loops: Loops,
 ) -> list[Participant]:
     """Everybody, not started."""
-    from bci_m2s.model.arithmetic import strict_mode
-
-    notes = {**options.notes, "arithmetic": strict_mode()}
     is_others, claims, together = named_by(plans), Claims(), uuid.uuid4().hex
     made = []
     for name, plan in plans.items():
         output = folder / name if folder is not None else None
         own = replace(
-            options, output=output, remote=None, panel=False, notes={**notes, "participant": name}
+            options, output=output, remote=None, panel=False, notes={**options.notes, "participant": name}
         )
         made.append(Participant(name, plan, own, is_others, console, stop, loops, claims, together))
     return made

@@ -1,8 +1,8 @@
 """UniCode with the encoders that its authors released, in place of those of M2S.
 
 Source: the released code of Xia et al., NeurIPS 2023 (see ``unicode``). From there: for what is shared, a
-linear map to 256 and two transformer layers that normalise after each sum, with the same weights at the
-begin; for what is a signal's own, a linear map to 256 and ReLU; 400 codes of 256; the widths of decoder,
+linear map to 256 and two transformer layers that normalise after each sum, with equal weights at
+first; for what is a signal's own, a linear map to 256 and ReLU; 400 codes of 256; the widths of decoder,
 bound of information and prediction. These are the encoders of inputs that are one vector per step, text and
 sound there; the one of video sees images. The layers look at the whole window, also when the next step is
 predicted from those before, and know no order of the steps. All else as ``unicode``: what is ours there,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 
 import pytest
-from rich.console import Console
 from support.recorded_sessions import write_pipeline
-from support.running_sessions import Endless, until
+from support.running_sessions import Endless, InThread, until
 
 from bci_m2s.errors import ParticipantError, StreamError
 from bci_m2s.model import arithmetic
@@ -21,23 +19,20 @@ from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
 from bci_m2s.session.setup.participants import plans_of
 
-LIMIT_S = 120.0
 
-
-class Running:
-    """The session in a thread; its streams are there once `connects` lets them be."""
+class Running(InThread):
+    """A session of several people; their streams are there once `connects` lets them be."""
 
     def __init__(self, tmp_path, monkeypatch, names, connects, **options):
+        super().__init__(self._session)
         monkeypatch.setattr(arithmetic, "ask_for_strict", lambda: None)  # this process has other tests
         monkeypatch.setattr(one, "connect", self._connect)
         monkeypatch.setattr(one, "TRY_AGAIN_S", 0.05)
         streams = {"eeg": {"name": "cap {id}"}}
         path = write_pipeline(tmp_path, streams=streams, participants=names, outlet={"enabled": False})
-        self.plan, self.connects = build.make_plan(str(path)), connects
-        self.folder, self.stop, self.failure = tmp_path / "out", threading.Event(), None
+        self.plan, self.connects, self._options = build.make_plan(str(path)), connects, Options(**options)
+        self.folder = tmp_path / "out"
         self.folder.mkdir()
-        self.lines, self._options = [], Options(**options)
-        self._thread = threading.Thread(target=self._run)
 
     def _connect(self, plan, environment):
         del environment
@@ -45,47 +40,16 @@ class Running:
         self.connects(name)
         return Connected({"eeg": Endless()}, (), time.monotonic)
 
-    def _run(self):
+    def _session(self, console):
         def make_predictor():
             return build.make_predictor(self.plan, "cpu")
 
-        console = Console(file=self, width=400)
         plans = plans_of(self.plan)
-        try:
-            run_participants(
-                self.plan, plans, make_predictor, self._options, self.folder, console, self.stop
-            )
-        except BaseException as problem:
-            self.failure = problem
-
-    def write(self, text):
-        self.lines.append(text)
-
-    def flush(self):
-        """Everything is kept."""
-
-    @property
-    def printed(self):
-        return "".join(self.lines)
+        run_participants(self.plan, plans, make_predictor, self._options, self.folder, console, self.stop)
 
     def rows(self, name):
         file = self.folder / name / "estimates.csv"
         return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self.end()
-
-    def is_alive(self):
-        return self._thread.is_alive()
-
-    def end(self):
-        self.stop.set()
-        self._thread.join(LIMIT_S)
-        assert not self._thread.is_alive()
 
 
 def test_one_whose_folder_cannot_be_made_ends_alone_and_the_others_are_whole(tmp_path, monkeypatch):
