@@ -174,7 +174,7 @@ BENCHMARK = Benchmark(
     measure=measure,
     needs=(HAS_DASK,),
     rounds=3,
-    settings={"seeds": 4, "epochs": 150, "jobs": 200},
+    settings={"seeds": 4, "epochs": 600, "jobs": 200},
 )
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from bci_m2s.errors import (
     UsageError,
 )
 from bci_m2s.files.access import refuse_full
+from bci_m2s.files.one_process import held
 from bci_m2s.recording.file_names import IN_SESSION
 from bci_m2s.recording.trials import GuidedTrial, read_trials
 from bci_m2s.session.protocol import planned
@@ -35,6 +36,8 @@ from bci_m2s.session.run import Options
 from bci_m2s.session.setup.shipped import find_protocol
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.text import printable, typed
+
+RUNNING = "this session is running"
 
 if TYPE_CHECKING:
     from bci_m2s.session.takes import Takes
@@ -160,7 +163,7 @@ def _conducting(
     """
     if source is not None:
         planned.store(conduct.settings, conduct.root, source)
-    with planned.held(conduct.root), ExitStack() as beside:
+    with held(conduct.root, RUNNING), ExitStack() as beside:
         conductor = beside.enter_context(Conductor(conduct, takes, notify, stop))
         conductors.append(conductor)
         if conduct.has_keyboard:
@@ -187,7 +190,7 @@ def _taken_up(output: Path, console: Console) -> tuple[ProtocolSettings, list[Gu
     from bci_m2s.recording.xdf_skim import skim_recording
 
     settings = planned.stored(output)
-    with planned.held(output):
+    with held(output, RUNNING):
         pass  # nobody conducts it now
     number = 2
     while (output / RESUMED.format(number)).exists():

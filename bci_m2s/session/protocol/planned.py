@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from bci_m2s.errors import ConfigurationError, UsageError
+from bci_m2s.errors import ConfigurationError
 from bci_m2s.files.whole import write_whole
 from bci_m2s.model.contract import WindowContract
 from bci_m2s.model.trial_lengths import short_trials
@@ -133,27 +131,6 @@ def store(settings: ProtocolSettings, folder: Path, source: Path) -> None:
     )
     text = yaml.safe_dump(kept.model_dump(exclude_defaults=True), sort_keys=False, allow_unicode=True)
     write_whole(folder / STORED, head + text, overwrite=False, private=True)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep others from conducting the same session; the lock goes with the process, however that ends.
-
-    Raises UsageError where another process has it. Where files cannot be locked nothing is held.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with (folder / STORED).open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{folder}: this session is running, in another process") from None
-        except OSError:  # a network drive may know no locks
-            pass
-        yield
 
 
 def stored(folder: Path) -> ProtocolSettings:

@@ -127,6 +127,7 @@ DEAP = DataSet(
     subjects=SUBJECTS,
     read_raw=read_deap,
     rated=True,
+    rated_trials=N_TRIALS,
     is_quick=False,
     stimulus=lambda _session, trial: f"clip {trial}",
 )

@@ -163,6 +163,7 @@ DREAMER = DataSet(
     subjects=SUBJECTS,
     read_raw=read_dreamer,
     rated=True,
+    rated_trials=N_TRIALS,
     is_quick=False,
     stimulus=lambda _session, trial: f"clip {trial}",
 )

@@ -155,6 +155,7 @@ class DataSet:
     heads : names of the classes by class index, of each head that trials are labelled for
     subjects : numbers of all people; empty where only a copy tells
     labels : class index per trial, one row per session; empty where each person's ratings decide
+    rated_trials : number of trials of each person where ratings decide; 0 where only a copy tells
     modalities : name → number of features; with_eye : subjects whose eye data are distributed
     train_trials : number of trials at the beginning of a session that its owners train on
     step_s : length of a step, by feature; the first is the default
@@ -180,6 +181,7 @@ class DataSet:
     with_eye: tuple[int, ...] = ()
     labels: tuple[tuple[int, ...], ...] = ()
     train_trials: int = 0
+    rated_trials: int = 0
     modalities: dict[str, int] = field(default_factory=dict)
     step_s: dict[str, float] = field(default_factory=dict)
     read: Callable[[Path, str, OnProblem], Iterator[DistributedTrial]] | None = None

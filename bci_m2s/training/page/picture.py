@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.training.page.found import Found
 from bci_m2s.training.page.plan import PROTOCOLS
 from bci_m2s.training.results.summary import Row, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = ("all", "few-2", "unpaired", "new-2")
 WITHIN, CROSSED = ("linear", "cca", "random", "pretrained"), ("pseudo", "cca", "random", "pretrained")
@@ -30,9 +33,7 @@ def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
 
     shown = [name for name in SHOWN if name in found] or list(found)  # others where they alone were run
     width, height = 4 * PANEL_IN[0] + 0.5, len(shown) * PANEL_IN[1] + 0.75
-    with matplotlib.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "path.simplify": False, "font.size": 8}
-    ):
+    with matplotlib.rc_context({"font.size": 8, "path.simplify": False}):
         figure = Figure(figsize=(width, height))
         figure.subplots_adjust(
             left=0.6 / width,
@@ -55,7 +56,15 @@ def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
                     axes.set_ylabel(PROTOCOLS[protocol].title.lower(), color=GREY, fontsize=6.5)
                 else:
                     axes.set_yticklabels([])
-        drawn = io.StringIO()
+        write_svg(figure, path)
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write a picture, the same file each time, with places in tenths of a point: a small one."""
+    import matplotlib
+
+    drawn = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "path.simplify": False}):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     tenths = re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", drawn.getvalue())
     write_whole(path, re.sub(r" *\n", "\n", tenths))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bci_m2s.errors import UsageError
 from bci_m2s.training.check.training_file import count
 from bci_m2s.training.page import cells
 from bci_m2s.training.page.pages import fill
+from bci_m2s.training.page.picture import write_svg
 from bci_m2s.training.study.groups import Group, OfHead, groups_of
 from bci_m2s.training.study.joined import Joined, read_study
 from bci_m2s.training.study.report import versions_of
@@ -21,9 +21,6 @@ from bci_m2s.training.study.sections.pictures import people_figure
 from bci_m2s.training.study.sections.protocols import side_by_side, table_of
 from bci_m2s.training.study.settings import folder_name
 from bci_m2s.training.study.tables import write_tables
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAGE, TABLES, PICTURES = "study-results.md", "study-tables", "static"
 
@@ -81,7 +78,7 @@ def _comparison(name: str, group: Group, of_head: OfHead, docs: Path) -> Iterato
     title = group.title + (f", {of_head.head}" if len(group.heads) > 1 else "")
     of_group = folder_name("-".join(title.split(", ")[1:]))
     picture = f"{PICTURES}/study-{name}-{of_group}.svg"
-    _draw(people_figure(of_head), docs / picture)
+    write_svg(people_figure(of_head), docs / picture)
     yield f"### {title}\n"
     yield f"![Balanced accuracy of each person, by method and direction: {title}]({picture})\n"
     yield from (f"- {line}" for line in group.lines)
@@ -99,12 +96,3 @@ def _differences(of_head: OfHead) -> Iterator[list[str]]:
             if one.rival == rival
         }
         yield [rival, *(found.get(direction, "–").rstrip() for direction in of_head.directions)]
-
-
-def _draw(figure: Figure, path: Path) -> None:
-    import matplotlib as mpl
-
-    with mpl.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "bci_m2s", "path.simplify": False}
-    ):  # the same file each time
-        figure.savefig(path, format="svg", transparent=True, metadata={"Date": None})

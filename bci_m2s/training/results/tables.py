@@ -150,5 +150,6 @@ def markdown(
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table as lines of Markdown; all but the first two columns are set to the right."""
+    headers, *rows = [[cell.replace("|", r"\|") for cell in row] for row in (headers, *rows)]
     ruler = "|---|---|" + "---:|" * (len(headers) - 2)
     return [f"| {' | '.join(headers)} |", ruler, *(f"| {' | '.join(row)} |" for row in rows)]

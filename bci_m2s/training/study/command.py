@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bci_m2s.errors import OutputError, UsageError
 from bci_m2s.files.access import make_private_folder
+from bci_m2s.files.one_process import held
 from bci_m2s.files.whole import write_whole
 from bci_m2s.training.check.training_file import check_training, count
 from bci_m2s.training.data.splits import make_splits
@@ -52,10 +53,18 @@ def run_study(
     OutputError
         The folder holds a study, and `resume` is false.
     UsageError
-        The folder holds another study, or there is nothing to go on with.
+        The folder holds another study, is another process's, or there is nothing to go on with.
     """
     study = load_study(path)
     out = out or Path("runs") / path.stem
+    _make_folder(out, resume)
+    with held(out, "a study is running"):
+        return _run_held(study, path, out, console, execute, resume)
+
+
+def _run_held(
+    study: StudySettings, path: Path, out: Path, console: Console, execute: Executor[Cell], resume: bool
+) -> int:
     _begin(study, out, resume)
     variants = make_variants(study, path, out)
     cells = plan(variants, out, console)
@@ -151,6 +160,15 @@ def seeds_of(settings: TrainingSettings) -> tuple[int, ...]:
     return settings.seeds if is_repeated else settings.seeds[:1]
 
 
+def _make_folder(out: Path, resume: bool) -> None:
+    if resume and not (out / STUDY).exists():
+        raise UsageError(f"{out}: no study here; start it without --resume")
+    try:
+        make_private_folder(out)
+    except OSError as problem:
+        raise OutputError(f"{out}: cannot be used as output folder: {problem.strerror}") from None
+
+
 def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     """Keep what is asked for in the folder; a folder of another study is refused.
 
@@ -160,8 +178,6 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     has_cells = kept.exists() and _has_cells(out)
     if has_cells and not resume:
         raise OutputError(f"{out}: already holds a study; continue it with --resume, or {other}")
-    if resume and not kept.exists():
-        raise UsageError(f"{out}: no study here; start it without --resume")
     if has_cells:
         begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
         begun = _as_begun(begun, study)
@@ -170,10 +186,6 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
             raise UsageError(
                 f"{kept}: {', '.join(changed)}: the study was begun with other values; {other}"
             )
-    try:
-        make_private_folder(out)
-    except OSError as problem:
-        raise OutputError(f"{out}: cannot be used as output folder: {problem.strerror}") from None
     wanted = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_whole(kept, wanted, overwrite=True)
 

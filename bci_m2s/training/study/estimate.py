@@ -19,6 +19,7 @@ from bci_m2s.training.check.listing import list_sessions, published_sessions
 from bci_m2s.training.check.training_file import count
 from bci_m2s.training.data.splits import Listed, make_splits
 from bci_m2s.training.datasets import find_dataset
+from bci_m2s.training.datasets.layout import DataSet, Trial
 from bci_m2s.training.experiment import begun_settings
 from bci_m2s.training.methods import METHODS, Method
 from bci_m2s.training.settings import TrainingSettings
@@ -114,7 +115,7 @@ def _size(settings: TrainingSettings, windows: int | None) -> Size:
         sessions = list_sessions(settings).sessions
     else:
         data_set, _ = find_dataset(settings.data.format, settings.data.feature)
-        sessions = list(published_sessions(data_set))
+        sessions = [*published_sessions(data_set), *_rated_sessions(data_set)]
     people = settings.data.subjects
     sessions = [session for session in sessions if not people or session.subject in people]
     if not sessions:
@@ -126,6 +127,16 @@ def _size(settings: TrainingSettings, windows: int | None) -> Size:
             raise UsageError(f"--cost: {settings.data.format}: its files alone tell windows; add --windows")
         of_trials = dict.fromkeys(of_trials, windows / len(of_trials))
     return Size(len(splits), mean(sum(of_trials[key] for key in split.train) for split in splits))
+
+
+def _rated_sessions(data_set: DataSet) -> Iterator[Listed]:
+    """The sessions of a complete copy whose classes are each person's ratings: here they take turns."""
+    for subject in data_set.subjects if data_set.rated_trials else ():
+        trials = tuple(
+            Trial(str(i), 0.0, 0.0, {head: i % len(classes) for head, classes in data_set.heads.items()})
+            for i in range(1, data_set.rated_trials + 1)
+        )
+        yield Listed(str(subject), "1", data_set.named("1", trials))
 
 
 def _windows(settings: TrainingSettings, session: Listed) -> Iterator[tuple[str, float]]:

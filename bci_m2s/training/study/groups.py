@@ -13,9 +13,9 @@ from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.summary import Difference, Row, Summary, differences, rows_of, summarise
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import Cell, Outcome, read_outcome
+from bci_m2s.training.study.settings import APPROXIMATE
 from bci_m2s.training.study.variants import Variant
 
-APPROXIMATE = " (approximate)"
 Outcomes = Mapping[Variant, Sequence[tuple[Cell, Outcome]]]
 
 

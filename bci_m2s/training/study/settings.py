@@ -20,6 +20,7 @@ from bci_m2s.training.settings import MOST_SEEDS
 Values = dict[str, Any]
 MOST = 100  # data sets, methods, protocols, values of a key
 LONGEST = 100  # letters of a name
+APPROXIMATE = " (approximate)"  # behind a method's name in tables
 MOST_FILES = 10_000  # training files
 # keys of a training file that the study itself sets, and where
 SET_HERE = {
@@ -82,6 +83,9 @@ class StudySettings(_Part):
             if entry.method not in METHODS:
                 expected = f"a method{METHODS.unknown(entry.method[:60])}"
                 raise ContractError("study", f"methods.{name}.method", quoted(entry.method), expected)
+            if name.endswith(APPROXIMATE):
+                expected = "a name without what tables add to those of methods without released code"
+                raise ContractError("study", "methods", quoted(name), expected)
         for part, names in (
             ("data", self.data), ("protocols", self.protocols), ("methods", self.methods)
         ):  # fmt: skip

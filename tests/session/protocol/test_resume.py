@@ -1,14 +1,13 @@
 """What a session that is taken up again finds in its folder."""
 
-import os
-
 import pytest
 from rich.console import Console
 from support.guided_sessions import write_protocol
 
-from bci_m2s.commands.session import _taken_up, again_words
+from bci_m2s.commands.session import RUNNING, _taken_up, again_words
 from bci_m2s.errors import ConfigurationError, UsageError
-from bci_m2s.session.protocol.planned import draw_order, held, store
+from bci_m2s.files.one_process import held
+from bci_m2s.session.protocol.planned import draw_order, store
 from bci_m2s.session.protocol.settings import load_protocol
 
 
@@ -38,10 +37,10 @@ def test_a_folder_that_is_no_session_is_refused(tmp_path):
         _taken_up(tmp_path, Console())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files are locked there")
 def test_a_session_that_runs_is_not_taken_up_beside_itself(tmp_path):
     begun(tmp_path)
-    with held(tmp_path), pytest.raises(UsageError, match="is running, in another process"):
+    running = pytest.raises(UsageError, match="this session is running, in another process")
+    with held(tmp_path, RUNNING), running:
         _taken_up(tmp_path, Console())
     _taken_up(tmp_path, Console())
 

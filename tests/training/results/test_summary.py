@@ -7,7 +7,7 @@ import pytest
 from support.results import of, result
 
 from bci_m2s.training.results.summary import differences, not_counted, one_class_lines, rows_of, summarise
-from bci_m2s.training.results.tables import explained, markdown
+from bci_m2s.training.results.tables import explained, markdown, markdown_table
 
 
 def test_people_who_are_at_chance_over_their_folds_have_no_spread():
@@ -187,3 +187,8 @@ def test_it_is_said_where_nobody_has_two_classes():
         "Nobody tests on eeg with windows of two classes: a constant guess is always right"
     )
     assert one_class_lines(results[:1], "emotion")[0].startswith("Nobody tests with windows of two classes")
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell():
+    lines = markdown_table(("row", "figure"), [("a | b", "0.5")])
+    assert lines[-1] == r"| a \| b | 0.5 |"

@@ -95,6 +95,12 @@ def test_data_that_are_not_here_are_counted_as_published(done):
     assert lines[0].startswith("10 cells")
 
 
+@pytest.mark.parametrize(("name", "cells"), [("deap", 2 * 32 * 4), ("dreamer", 2 * 23 * 3)])
+def test_people_whose_ratings_decide_are_counted_as_published_too(done, name, cells):
+    lines = told(done, 50_000, data={name: {"training": name}})
+    assert lines[0].startswith(f"{cells} cells")
+
+
 def test_a_folder_without_cells_is_refused(done):
     with pytest.raises(UsageError, match=r"--cost: .*: no cell of a study is done here"):
         told(done.parent / "tiny.yaml")

@@ -14,6 +14,7 @@ from support.small_pairs import corpus
 from support.training_files import training_values
 
 from bci_m2s.errors import BciM2sError, ConfigurationError, OutputError, UsageError
+from bci_m2s.files.one_process import held
 from bci_m2s.files.shipped import folder
 from bci_m2s.training.check.training_file import check_training
 from bci_m2s.training.results import statistics
@@ -163,6 +164,15 @@ def test_a_stopped_study_goes_on_with_what_is_missing(study, tmp_path, monkeypat
     assert "6 of 8 were done before" in printed
 
 
+def test_a_study_that_runs_is_not_run_beside_itself(study, tmp_path):
+    out = tmp_path / "out"
+    path = study(methods={"linear": {"method": "linear"}})
+    out.mkdir()
+    with held(out, "a study is running"), pytest.raises(UsageError, match="a study is running, in another"):
+        run(path, out)
+    assert run(path, out)[0] == 0
+
+
 NOBODY = {"kind": "named", "test": ["nobody"], "validation": ["none"]}
 
 
@@ -300,6 +310,7 @@ def test_grid_and_protocols_make_tables_of_their_own(study, tmp_path):
         ({"data": {"tiny": {"training": "no.yaml"}}}, r"data\.tiny\.training: .*no\.yaml: no such file"),
         ({"methods": {"x": {"changes": {"pretrain": {"epoch": 3}}}}}, "x: pretrain.epoch: unknown key"),
         ({"methods": {"a b": {}, "A-B": {}}}, "got 'A-B', expected .* unlike 'a b'"),
+        ({"methods": {"mine (approximate)": {}}}, "expected a name without what tables add"),
         ({"grid": {"contract.window.step": [1]}}, r"contract\.window\.step: unknown key"),
         ({"methods": {"x": {"changes": {"finetune": {"method": "random"}}}}}, r"got finetune\.method"),
         ({"protocols": {"x": {"seeds": [7]}}}, r"protocols\.x.*: got seeds, expected seeds in its place"),

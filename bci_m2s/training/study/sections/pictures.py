@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_IN, COLUMN_IN, NAMES_IN = 0.32, 2.3, 1.9
+DOT = 1e-3  # a line so short is a dot
 OURS, OTHERS = "#d0661f", "#4a6fa5"
 COLOURS = (
     OURS,
@@ -71,7 +72,8 @@ def _line(axes: Any, place: int, one: Summary, people: FloatArray) -> None:
     axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
     # spread a little, the same way each time, so that equal people are seen
     spread = place + 0.22 * np.sin(np.arange(len(people)) * 2.4)
-    axes.plot(people, spread, ".", color=colour, markersize=4)
+    dots = np.column_stack([people, people + DOT, np.full(len(people), np.nan)]).ravel()  # one path: small
+    axes.plot(dots, np.repeat(spread, 3), color=colour, linewidth=2.5, solid_capstyle="round")
 
 
 def surface_figure(
