@@ -119,7 +119,8 @@ class Acquisition:
                 if chunk.sent_s is not None:
                     self._record_stamps(recorder, stream, chunk.times, chunk.sent_s)
             stream.write(chunk)
-            wake.set()
+            if stream.is_wanted:
+                wake.set()
 
     def _record_stamps(
         self, recorder: Recorder, stream: StreamState, times: FloatArray, sent_s: FloatArray

@@ -24,6 +24,7 @@ from bci_m2s.types import Chunk, Estimate, Event, Status
 STALE_EVERY_S = 1.0
 LOOK_EVERY_S = 0.1
 BEHIND_S = 1.0
+WAIT_S = 0.25  # for a whole block
 FAILED_EVERY_S = 1.0
 
 Judge = Pipeline | RecordOnly  # what the inference thread feeds
@@ -48,6 +49,9 @@ class Inference:
 
     Attributes
     ----------
+    is_alone : whether the thread serves no other run: then samples are worked on as they come, so that
+        little is left to do when a window is due. Else whole blocks are waited for, which takes a fraction
+        of the processor time, and everybody waits for everybody's.
     due : windows of the newest samples, collected and not yet completed
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
@@ -79,6 +83,7 @@ class Inference:
         self._looked_s = -math.inf
         self._stale_reported_s = dict.fromkeys(streams, -math.inf)
         self.wake, self.readers_done = wake or threading.Event(), threading.Event()
+        self.is_alone = True
         self.due: list[Due] = []
         self._asked: list[tuple[Judge, list[Due]]] = []  # the same, by whoever collected them
         self._has_begun, self._failed_said_s = False, -math.inf
@@ -133,8 +138,8 @@ class Inference:
         stream = self._streams.get(modality)
         if stream is None or self.problem or self.given_up.is_set():
             return
-        if not stream.cursor.available:  # somebody else's samples woke this thread
-            return
+        if not (stream.is_wanted or (stream.cursor.available and self.readers_done.is_set())):
+            return  # somebody else's samples woke this thread
         chunk = self._read(modality, stream)
         missed = stream.newly_overrun()
         if missed:
@@ -147,6 +152,12 @@ class Inference:
             due = judge.collect(modality, chunk, stream.clock_offset_s, newest_only=behind)
             self._asked.append((judge, due))
             self.due += due
+        stream.wanted_n = 1 if self.is_alone else self._wanted_n(modality)
+
+    def _wanted_n(self, modality: str) -> int:
+        """Samples until a block of anybody who judges is complete, but a moment's at most."""
+        most = max(1, int(WAIT_S * self._streams[modality].source.info.rate_hz))
+        return min(most, *(judge.missing_n(modality) for judge in self._judges()))
 
     def complete(self, modality: str) -> None:
         """Publish what was made of the windows that were judged. Raises what the network failed with."""

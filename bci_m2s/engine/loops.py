@@ -130,6 +130,7 @@ class InferenceLoop(Loop):
         """What takes effect between samples, then the new samples of each modality, then the rest."""
         works = {job: self._works[job] for job in jobs}
         for job, work in works.items():
+            work.is_alone = len(works) == 1
             self._guarded(job, work, work.prepare)
         for modality in dict.fromkeys(name for work in works.values() for name in work.modalities):
             self._judge(modality, {job: work for job, work in works.items() if not job.done.is_set()})

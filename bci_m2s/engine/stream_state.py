@@ -31,6 +31,7 @@ class StreamState:
     last_received_s : local time of the newest delivery, NaN before the first; by the reader
     clock_offset_s : sender to local clock, NaN while unknown; by the thread that asks senders
     problem : why the stream may not be what was opened, "" when it is; by the same thread
+    wanted_n : how many samples are to be there before inference is woken for them; by inference
     recorded_as : number of the stream in the recording, -1 for none
     stamps_recorded_as : number of the stream of the sender's own stamps there, -1 for none
     """
@@ -45,7 +46,7 @@ class StreamState:
         self.ring = Ring(capacity, info.n_channels, object if self.is_text else number)
         self.cursor: Cursor = self.ring.cursor()
         self.last_received_s = self.clock_offset_s = math.nan
-        self.problem = ""
+        self.problem, self.wanted_n = "", 1
         self._overrun, self.recorded_as, self.stamps_recorded_as = 0, -1, -1
         self._counts: deque[tuple[float, int]] = deque()  # (received, samples) of the last seconds
         self._first_s = math.nan  # of deliveries; by the counting thread
@@ -59,6 +60,12 @@ class StreamState:
             chunk = Chunk(chunk.times, short, chunk.received_s)
         self.ring.write(chunk)
         self.last_received_s = float(chunk.received_s[-1])
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether inference has something to do: enough samples, or the last ones."""
+        available = self.cursor.available
+        return available >= self.wanted_n or (available > 0 and self.source.finished)
 
     def newly_overrun(self) -> int:
         """Samples that the ring lost since the last call. By inference."""

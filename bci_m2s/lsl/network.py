@@ -30,6 +30,7 @@ FORMATS = {
     pylsl.cf_int8: "int8",
     pylsl.cf_int64: "int64",
 }
+EXACT = ("name", "source_id", "host", "uid")  # fields of a selector that are compared as they are
 NO_ANSWER = (pylsl.util.TimeoutError, pylsl.util.LostError)  # pylsl's own, not the built-in one
 FRESH_S = 0.1  # within this what was found is not asked for again: every stream is looked after so
 FORGET_S = 2.5  # a sender not heard of for this long is gone; it is asked once a second, and may miss that
@@ -48,9 +49,9 @@ class Selector:
 
     def matches(self, info: StreamInfo) -> bool:
         """Whether a stream is meant."""
-        wanted, stated = asdict(replace(self, type=self.type.casefold())), asdict(info)
-        stated["type"] = info.type.casefold()
-        return all(not want or want == stated[field] for field, want in wanted.items())
+        if self.type and self.type.casefold() != info.type.casefold():
+            return False
+        return all(not (want := getattr(self, field)) or want == getattr(info, field) for field in EXACT)
 
     def describe(self) -> str:
         """For messages: name 'x', type 'EEG'."""

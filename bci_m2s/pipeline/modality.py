@@ -170,6 +170,11 @@ class ModalityStage:
         )
 
     @property
+    def missing_n(self) -> int:
+        """Samples until anything can be due; see ``StepStage.missing_n``."""
+        return self._steps.missing_n
+
+    @property
     def notes(self) -> list[str]:
         """What is worth a line for people, of the stream so far. Any thread."""
         steps = self._steps

@@ -100,6 +100,10 @@ class Pipeline:
         """How the processing of one stream stands."""
         return self._stages[modality].state
 
+    def missing_n(self, modality: str) -> int:
+        """Samples of a stream until anything can be due, at least 1."""
+        return self._stages[modality].missing_n
+
     @property
     def notes(self) -> list[str]:
         """What is worth a line for people, of every stream so far."""

@@ -172,6 +172,11 @@ class StepStage:
         return self._cut_n
 
     @property
+    def missing_n(self) -> int:
+        """Samples of the stream until the next block is complete; 1 where only their stamps will tell."""
+        return self._cutter.missing_n if self._resampler is None else 1
+
+    @property
     def jitter(self) -> str:
         """That stamps break without a loss, and the way out; "" while nothing shows it."""
         return self._breaks.jitter

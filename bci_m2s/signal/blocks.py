@@ -111,6 +111,11 @@ class BlockCutter:
                 self._leave_out(part, before)
             before = float(part.times[-1])
 
+    @property
+    def missing_n(self) -> int:
+        """Samples until the next block is complete, as far as no segment ends before."""
+        return max(1, self._edge(self._number + 1) - self._edge(self._number) - self._filled)
+
     def lose(self, samples: int) -> None:
         """Note that `samples` are missing before the next one by the sender's own count.
 

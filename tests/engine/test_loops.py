@@ -30,14 +30,14 @@ class Endless(ScriptedSource):
 
     def __init__(self, seed=0):
         super().__init__(EEG_INFO)
-        self.seed, self.given = seed, 0
+        self.seed, self.given, self.size = seed, 0, 64
         self.ahead_s = time.monotonic() - eeg(0.1)[0][0]
 
     def pull(self, timeout_s):
         time.sleep(0.005)
         if not self._chunks and not self.hold.is_set():
             times, samples = eeg(0.25, seed=1000 * self.seed + self.given)
-            self._chunks = chunks_of(times + self.ahead_s + 0.25 * self.given, samples, size=64)
+            self._chunks = chunks_of(times + self.ahead_s + 0.25 * self.given, samples, size=self.size)
             self.given += 1
         return super().pull(timeout_s)
 
@@ -174,3 +174,31 @@ def test_a_loop_serves_what_comes_while_it_runs_and_ends_once_closed_with_nothin
     assert third.done.is_set()
     assert [str(one) for one in failures] == ["fails"]
     assert [steps.count(name) for name in ("first", "fails", "third")] == [3, 2, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_with_several_runs_whole_blocks_are_waited_for_and_nothing_is_left_at_the_end(loops, count):
+    engines, sources, sinks = runs(loops, count)
+    pieces = []
+    for engine, source in zip(engines, sources, strict=True):
+        source.size = 10
+        judge = engine._inference.judge
+        judge.collect = noting(judge, judge.collect, pieces)
+        engine.start()
+    until(lambda: all(len(answers(sink)) > 3 for sink in sinks))
+    for engine in engines:
+        engine.finish()
+    for engine in engines:
+        state = engine._inference.judge.state("eeg")
+        assert state.samples == engine._inference._streams["eeg"].ring.total
+    early = [n for n, missing in pieces if n < missing]
+    # at first nobody else may be there, and at the end what is left is taken
+    assert (len(early) < len(pieces) / 2) is (count > 1)
+
+
+def noting(judge, collect, pieces):
+    def noted(modality, chunk, *how, **named):
+        pieces.append((len(chunk), judge.missing_n(modality)))
+        return collect(modality, chunk, *how, **named)
+
+    return noted
