@@ -246,6 +246,7 @@ def test_all_sides_of_cuda_run_where_there_is_one(measured: Callable[..., Any]) 
         ("recording", ("seconds=3",), 4),
         ("estimate", ("seconds=3",), 12),
         ("memory", ("seconds=1",), 3),
+        ("participants", ("seconds=2", "most=1"), 2),
         ("startup", (), 7),
         ("panel", ("seconds=3",), 6),
     ],
