@@ -6,6 +6,7 @@ another; its exception ends its own run and none of the others.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -119,6 +120,7 @@ class InferenceLoop(Loop):
     def __init__(self) -> None:
         super().__init__("inference", LOOK_S, GATHER_S)
         self._works: dict[Job, Inference] = {}
+        self._looked_s = -math.inf
 
     def serve(self, work: Inference, fail: Callable[[BaseException], None]) -> Job:
         """Serve a run's inference; see ``add``."""
@@ -127,15 +129,22 @@ class InferenceLoop(Loop):
         return self.add(job)
 
     def round(self, jobs: Sequence[Job]) -> None:
-        """What takes effect between samples, then the new samples of each modality, then the rest."""
+        """What takes effect between samples, then the new samples of each modality, then the rest: with
+        several runs not each time, as it asks what time it is.
+        """
         works = {job: self._works[job] for job in jobs}
         for job, work in works.items():
             work.is_alone = len(works) == 1
             self._guarded(job, work, work.prepare)
         for modality in dict.fromkeys(name for work in works.values() for name in work.modalities):
             self._judge(modality, {job: work for job, work in works.items() if not job.done.is_set()})
+        is_time = len(works) == 1 or time.monotonic() - self._looked_s >= LOOK_S / 2
+        if is_time:
+            self._looked_s = time.monotonic()
         for job, work in works.items():
-            if not job.done.is_set() and not self.attempt(job, work.look):
+            if job.done.is_set() or not (is_time or work.readers_done.is_set()):
+                continue
+            if not self.attempt(job, work.look):
                 self.remove(job)
 
     def _judge(self, modality: str, works: dict[Job, Inference]) -> None:
