@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +20,9 @@ from support.command_line import bci
 
 from bci_m2s.commands.bench.benchmark import Benchmark, NotHere, Round, Run
 from bci_m2s.commands.bench.found import MARK, files, load, load_all
-from bci_m2s.errors import BciM2sError, UsageError
+from bci_m2s.errors import BciM2sError, StreamError, UsageError
+from bci_m2s.lsl.child import JsonChild
+from bci_m2s.lsl.configuration import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -235,6 +240,99 @@ def test_all_sides_of_cuda_run_where_there_is_one(measured: Callable[..., Any]) 
     assert len(found[0]) == 3
     found, _ = measured("cuda")
     assert len(found[0]) == 8
+
+
+def test_only_the_contained_way_parts_the_machines(
+    part: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    make = part("beyond_one_machine").configurations
+    settings = {}
+    for contained in (True, False):
+        for number, text in enumerate(make(3, contained)):
+            path = tmp_path / f"{contained}-{number}.cfg"
+            path.write_text(text, encoding="utf-8")
+            settings[contained, number] = read_settings(path)
+    assert len({settings[True, number]["lab.SessionID"] for number in range(3)}) == 3
+    assert len({settings[False, number]["lab.SessionID"] for number in range(3)}) == 1
+    assert settings[True, 0]["multicast.AddressesOverride"] == "{239.255.172.215}"
+    assert "multicast.AddressesOverride" not in settings[False, 0]
+
+
+def room_of_two(module: ModuleType, tmp_path: Path) -> dict[str, Any]:
+    settings = {**module.BENCHMARK.settings, "seconds": 0.5, "longest_s": 30.0}
+    run = Run(1, settings, "", tmp_path, lambda _words: None)
+    texts: list[str] = module.configurations(2, contained=True)
+    what: dict[str, Any] = module.spec(run, texts, people=2, away=1)
+    return what
+
+
+@pytest.mark.live
+def test_two_machines_find_the_people_of_each_other_and_connect(
+    part: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    module = part("beyond_one_machine")
+    if not module.has_namespaces(""):
+        pytest.skip("no iproute2")
+    try:
+        found = module.in_a_room(room_of_two(module, tmp_path))
+    except NotHere as why:
+        pytest.skip(str(why))
+    assert [one["own"] for one in found["found"]] == [2, 2]
+    assert {seen for one in found["watched"] for seen in one["seen"]} == {2}, "others' people were seen"
+    assert [one["deliver"] for one in found["opened"]] == [2, 2]
+    values = module.figures(found, 30.0)
+    assert values.keys() <= {figure.name for figure in module.BENCHMARK.figures}
+    assert values["an outlet, threads"] == 2
+    assert values["seen at a look"] == 100
+
+
+@pytest.mark.live
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+def test_nothing_is_left_of_a_room_that_was_killed(
+    part: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    module = part("beyond_one_machine")
+    if not module.has_namespaces(""):
+        pytest.skip("no iproute2")
+    what = {**room_of_two(module, tmp_path), "seconds": 60.0}
+    command = ["beyond_one_machine_child", "enter", json.dumps(what)]
+    room = JsonChild("the room", command, {"PYTHONPATH": f"{ROOT}{os.pathsep}{BENCHMARKS}"})
+    try:
+        room.receive(60.0)
+    except StreamError as why:
+        pytest.skip(str(why))
+    wait_until(
+        lambda: len(family(room.pid)) >= 6
+    )  # unshare, the room, two programs on each of two machines
+    members = family(room.pid)
+    room.kill()
+    wait_until(lambda: not any(is_alive(pid) for pid in members))
+
+
+def family(pid: int) -> set[int]:
+    """A process and all that come of it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; what only waits to be reaped does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_until(is_so: Callable[[], bool], longest_s: float = 90.0) -> None:
+    ends_s = time.monotonic() + longest_s
+    while not is_so():
+        assert time.monotonic() < ends_s
+        time.sleep(0.1)
 
 
 @pytest.mark.live
