@@ -215,13 +215,16 @@ def soak(
     reconnects: Annotated[
         int, Option(help="Instead: restart senders this number of times, and only record.", min=0)
     ] = 0,
+    faults: Annotated[
+        str, Option(metavar="NAME,…", help="Of these kinds alone, as its report names them; or none.")
+    ] = "",
 ) -> None:
     """Run a session while its senders stop, freeze, restart, lie and flood; report what was lost."""
     from bci_m2s.soak.command import run_reconnects, run_soak
 
     if reconnects:
         raise typer.Exit(run_reconnects(reconnects, seed, output))
-    raise typer.Exit(run_soak(minutes, seed, output))
+    raise typer.Exit(run_soak(minutes, seed, output, faults=faults))
 
 
 @app.command()

@@ -39,6 +39,7 @@ class Publisher:
     is_one_line : one line of estimates is made of several modalities
     history : of the run before in the same session, to go on with; None for a new one
     late_after_s : an answer whose newest sample is older than this is none, but ``Status.LATE``
+    is_judged : see ``Statistics``
 
     Attributes
     ----------
@@ -56,6 +57,7 @@ class Publisher:
         is_one_line: bool = False,
         history: History | None = None,
         late_after_s: float = math.inf,
+        is_judged: bool = True,
     ) -> None:
         self._late_after_s = late_after_s
         self._clock, self._is_one_line = clock, is_one_line
@@ -64,7 +66,7 @@ class Publisher:
         self._queue: queue.SimpleQueue[Published | Callable[[], None]] = queue.SimpleQueue()
         self._is_open = self._has_started = self._is_complete = False
         self.wake = threading.Event()
-        self.statistics = Statistics(heads)
+        self.statistics = Statistics(heads, is_judged)
         self.history = history or History(heads, hop_s)
         self.latest: dict[tuple[str, str], Estimate] = {}
         self.markers: deque[tuple[float, str, str]] = deque(maxlen=MOST_MARKERS)

@@ -20,13 +20,15 @@ STAGES = ("transport", "features", "inference", "publish", "age")
 
 
 class Statistics:
-    """What a session's summary is made of: the last ``KEPT`` durations, 24 bytes of each answer.
+    """What a session's summary is made of: counts, and the last ``KEPT`` durations.
 
     heads : class names of each head
+    is_judged : answers will be held against a truth, so 24 bytes of each are kept: a third of a MiB an hour
+        at four a second
     """
 
-    def __init__(self, heads: Mapping[str, Sequence[str]]) -> None:
-        self.heads = dict(heads)
+    def __init__(self, heads: Mapping[str, Sequence[str]], is_judged: bool = True) -> None:
+        self.heads, self.is_judged = dict(heads), is_judged
         self.made: Counter[tuple[str, str]] = Counter()  # by modality and head
         # by modality; a refused window is refused for every head, and counted with the first
         self.refused: Counter[tuple[str, Status]] = Counter()
@@ -55,7 +57,7 @@ class Statistics:
         stamps = estimate.stamps
         shared_s = stamps.last_sample_s if last_sample_s is None else last_sample_s
         offset_s = 0.0 if math.isnan(shared_s) else shared_s - estimate.end_s
-        if not estimate.unknown:
+        if self.is_judged and not estimate.unknown:
             answer = (estimate.start_s + offset_s, estimate.end_s + offset_s, estimate.class_index)
             self._answers.setdefault(key, array("d")).extend(answer)
         self._durations_ms[self._measured % KEPT] = 1e3 * np.array([*stamps.stages_s, stamps.age_s])
@@ -70,7 +72,7 @@ class Statistics:
     def agreement(self, truth: Sequence[tuple[float, float, str]], modality: str, head: str) -> Agreement:
         """How often answers are right whose whole window lies in a span (start, end, class) of `truth`.
 
-        Those that are unknown are not judged.
+        Those that are unknown are not judged; none is where `is_judged` is false.
         """
         answers = np.array(self._answers.get((modality, head), ())).reshape(-1, 3)
         classes = self.heads[head]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -41,7 +41,7 @@ def stream_xml(info: StreamInfo, description: Mapping[str, Any] | None = None) -
 
 
 def footer_xml(
-    count: int, first_s: float, last_s: float, offsets: Sequence[tuple[float, float]] = ()
+    count: int, first_s: float, last_s: float, offsets: Iterable[tuple[float, float]] = ()
 ) -> str:
     """Return a stream footer: number of samples, first and last stamp, clock offsets (time, value); s."""
     root = ET.Element("info")

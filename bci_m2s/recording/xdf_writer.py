@@ -11,6 +11,7 @@ import math
 import os
 import struct
 import zlib
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,14 +38,18 @@ MOST_FOOTER_OFFSETS = 4096  # the chunks hold all of them; a footer repeats some
 
 @dataclass(slots=True)
 class _Stream:
-    """A stream of the file and the contents of its footer."""
+    """A stream of the file and the contents of its footer.
+
+    offset_times_s, offsets_s : what the footer repeats; as numbers side by side, a day of them is no matter
+    """
 
     info: StreamInfo
     record: np.dtype[Any] | None  # one sample in a chunk; None for text
     count: int = 0
     first_s: float = math.nan
     last_s: float = math.nan
-    offsets: list[tuple[float, float]] = field(default_factory=list)
+    offset_times_s: array[float] = field(default_factory=lambda: array("d"))
+    offsets_s: array[float] = field(default_factory=lambda: array("d"))
     offsets_seen: int = 0
     offsets_stride: int = 1
 
@@ -159,10 +164,11 @@ class XdfWriter:
         pair = (measured_s - offset_s, offset_s)
         self._stream_chunk(CLOCK_OFFSET, stream, struct.pack("<dd", *pair))
         if entry.offsets_seen % entry.offsets_stride == 0:
-            entry.offsets.append(pair)
+            entry.offset_times_s.append(pair[0])
+            entry.offsets_s.append(pair[1])
         entry.offsets_seen += 1
-        if len(entry.offsets) >= MOST_FOOTER_OFFSETS:
-            entry.offsets = entry.offsets[::2]
+        if len(entry.offsets_s) >= MOST_FOOTER_OFFSETS:
+            entry.offset_times_s, entry.offsets_s = entry.offset_times_s[::2], entry.offsets_s[::2]
             entry.offsets_stride *= 2
 
     def boundary(self) -> None:
@@ -172,7 +178,8 @@ class XdfWriter:
     def footer(self, stream: int) -> None:
         """Write a stream's footer; nothing of the stream may follow."""
         entry = self._streams[stream - 1]
-        xml = footer_xml(entry.count, entry.first_s, entry.last_s, entry.offsets)
+        offsets = zip(entry.offset_times_s, entry.offsets_s, strict=True)
+        xml = footer_xml(entry.count, entry.first_s, entry.last_s, offsets)
         self._stream_chunk(STREAM_FOOTER, stream, xml.encode(), essential=True)
 
     # ---- to the disk ----

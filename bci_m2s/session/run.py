@@ -68,7 +68,7 @@ class Options:
     duration_s : 0 for no limit; output : new folder for results; baseline : file of an earlier session,
     or what writes it and returns its path, called once samples are arriving;
     device, model : replace the pipeline's;
-    truth : turns markers into spans of known class (simulator only);
+    truth : turns markers into spans of known class (simulator only); None: nobody can;
     notes : further entries for session.yaml; source_ids : exactly which streams, by modality;
     record : keep every sample as received in session.xdf, where there is an output folder;
     lsl : LSL session of its own, shown to the user and saved beside the results; mode : live or replay;
@@ -84,7 +84,7 @@ class Options:
     baseline: Path | Callable[[], Path] | None = None
     device: str | None = None
     model: str | None = None
-    truth: Truth = lambda _markers: ()  # nobody knows how a real person feels
+    truth: Truth | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     source_ids: Mapping[str, str] = field(default_factory=dict)
     record: bool = True
@@ -129,7 +129,7 @@ def run_connected(
         if remote is not None:
             closing.callback(remote.close)
         infos = {modality: source.info for modality, source in connected.sources.items()}
-        publisher = build.make_publisher(plan, connected.clock)
+        publisher = build.make_publisher(plan, connected.clock, is_judged=options.truth is not None)
         pipeline = build.make_pipeline(plan, predictor, infos, connected.clock, publisher.emit)
         if (file := options.baseline_file()) is not None:
             taken = adopt_baseline(file, pipeline)
@@ -310,7 +310,8 @@ def _complete(takes: Takes, options: Options, console: Console, said: Sequence[s
         if take.engine.failure is None:
             raise  # else that one names the recording, which matters more than this file
     finally:  # also where the disk is full
-        truth = options.truth(own_markers(take.engine.publisher.markers))
+        markers = own_markers(take.engine.publisher.markers)
+        truth = options.truth(markers) if options.truth is not None else ()
         with suppress(OSError):  # the terminal may be gone
             watch.sum_up(takes, console, truth, options.caution, said)
             if folder is not None:

@@ -162,7 +162,8 @@ class Takes(TakeControl):
             return None
         plan, clock = self._plan, self._connected.clock
         before = self.now.engine
-        publisher = build.make_publisher(plan, clock, before.publisher.history)
+        history, is_judged = before.publisher.history, before.publisher.statistics.is_judged
+        publisher = build.make_publisher(plan, clock, history, is_judged)
         publisher.latest.update(before.publisher.latest)
         pipeline = build.make_pipeline(plan, self._predictor, self._infos, clock, publisher.emit)
         pipeline.take_over(self.now.pipeline)

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from bci_m2s.errors import UsageError, nearest
 from bci_m2s.lsl.configuration import lsl_on_this_machine
 from bci_m2s.review.verify import verify
 from bci_m2s.session.setup.build import make_folder
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # liblsl reads its configuration when it is imported
 BROKEN_STATUS = 1
 MODALITIES = ("cap", "ear")
 SHARED_EVERY = 6  # rounds
+NO_FAULTS = "none"
+QUIET_S = 5.0  # between two measurements of a session without faults
 RESTART_WEIGHT = 6.0  # restarted senders are the main purpose of a soak
 ONCE = ("huge marker",)  # liblsl keeps the memory of each text in its pool of samples, 5 MB every time
 LONGEST_SILENCE_S = 1.0  # between estimates, while one of three sensors has no faults
@@ -48,7 +51,13 @@ class Results:
     broken: list[str] = field(default_factory=list)
 
 
-def run_soak(minutes: float, seed: int, output: Path | None = None, patience: float = 1.0) -> int:
+def run_soak(
+    minutes: float,
+    seed: int,
+    output: Path | None = None,
+    patience: float = 1.0,
+    faults: str = "",
+) -> int:
     """Run faults against a session of three modalities; print each, and the accounts at the end.
 
     Parameters
@@ -57,23 +66,33 @@ def run_soak(minutes: float, seed: int, output: Path | None = None, patience: fl
     seed : of the faults and of the senders' noise
     output : new folder for the recording; None deletes it at the end
     patience : factor on the promised times, for a busy machine
+    faults : of these kinds alone, see ``parse_kinds``
 
     Returns
     -------
     int
         0, or 1 when a promise was not kept.
+
+    Raises
+    ------
+    UsageError
+        There is no fault of such a name.
     """
     console = make_console()
-    with lsl_on_this_machine(), _folder(output) as folder:
+    with lsl_on_this_machine():
         from bci_m2s.soak.rig import Rig
 
-        console.print(f"soak: {minutes:g} min, seed {seed}, patience {patience:g}, recording in {folder}")
-        with Rig(folder, MODALITIES, "fused", seed, patience) as rig:
-            results = soak(rig, 60 * minutes, np.random.default_rng(seed), console)
-            started_s = time.monotonic()
-            rig.finish()
-            console.print(f"stopped in {time.monotonic() - started_s:.2f} s")
-        return report(console, rig, results)
+        deck = Deck(np.random.default_rng(seed), parse_kinds(faults))
+        with _folder(output) as folder:
+            console.print(
+                f"soak: {minutes:g} min, seed {seed}, patience {patience:g}, recording in {folder}"
+            )
+            with Rig(folder, MODALITIES, "fused", seed, patience) as rig:
+                results = soak(rig, 60 * minutes, deck, console)
+                started_s = time.monotonic()
+                rig.finish()
+                console.print(f"stopped in {time.monotonic() - started_s:.2f} s")
+            return report(console, rig, results)
 
 
 @contextmanager
@@ -85,15 +104,29 @@ def _folder(output: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -> Results:
+def parse_kinds(text: str) -> tuple[str, ...] | None:
+    """Names of faults, separated by commas; "" means all (None), ``NO_FAULTS`` none. Raises UsageError."""
+    from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
+
+    if text in ("", NO_FAULTS):
+        return () if text else None
+    kinds, known = tuple(name.strip() for name in text.split(",")), (*FAULTS, *SHARED_FAULTS)
+    for name in kinds:
+        if name not in known:
+            raise UsageError(f"--faults: got {name!r}{nearest(name, known)}")
+    return kinds
+
+
+def soak(rig: Rig, seconds: float, deck: Deck, console: Console) -> Results:
     """Draw and run faults until the time is over, one at a time per modality."""
     results, started_s, number = Results(), time.monotonic(), 0
     results.usages.append(measure(0.0))
-    deck = _Deck(rng)
     while time.monotonic() - started_s < seconds:
         number += 1
         rig.watch.restart_longest(rig.now_s())
-        shared = number % SHARED_EVERY == 0
+        shared = deck.is_shared(number)
+        if deck.is_empty:
+            time.sleep(QUIET_S)
         for outcome in _round(rig, deck, shared):
             results.outcomes.append(outcome)
             style = "red" if outcome.broken else None
@@ -109,15 +142,27 @@ def soak(rig: Rig, seconds: float, rng: np.random.Generator, console: Console) -
     return results
 
 
-class _Deck:
-    """Draws faults: every kind once, then by weight."""
+class Deck:
+    """Draws faults: every kind once, then by weight. kinds : names to draw from; None for all"""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, kinds: Sequence[str] | None = None) -> None:
         from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
 
         self._rng = rng
-        self._kinds = {False: list(FAULTS), True: list(SHARED_FAULTS)}
+        self._kinds = {
+            shared: [name for name in every if kinds is None or name in kinds]
+            for shared, every in ((False, FAULTS), (True, SHARED_FAULTS))
+        }
         self._new = {shared: list(rng.permutation(names)) for shared, names in self._kinds.items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(self._kinds.values())
+
+    def is_shared(self, number: int) -> bool:
+        """Whether round `number`, from 1 on, has a fault of the whole session."""
+        return bool(self._kinds[True]) and (number % SHARED_EVERY == 0 or not self._kinds[False])
 
     def draw(self, shared: bool) -> tuple[str, np.random.Generator]:
         """A fault's name, and the generator for its own draws."""
@@ -126,14 +171,17 @@ class _Deck:
             return str(self._new[shared].pop()), own
         names = self._kinds[shared]
         restarts = np.array([name.startswith("killed") for name in names])
-        weights = np.where(restarts, RESTART_WEIGHT, 1.0) * [name not in ONCE for name in names]
+        again = [name not in ONCE or len(names) == 1 for name in names]
+        weights = np.where(restarts, RESTART_WEIGHT, 1.0) * again
         return str(self._rng.choice(names, p=weights / weights.sum())), own
 
 
-def _round(rig: Rig, deck: _Deck, shared: bool) -> Sequence[Case]:
-    """One shared fault, or one for every modality at once."""
+def _round(rig: Rig, deck: Deck, shared: bool) -> Sequence[Case]:
+    """One shared fault, or one for every modality at once; nothing where there is none to draw."""
     from bci_m2s.soak.faults import run_fault
 
+    if deck.is_empty:
+        return []
     if shared:
         name, rng = deck.draw(True)
         return [run_fault(rig, name, rig.modalities[0], rng)]

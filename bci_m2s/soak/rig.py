@@ -192,7 +192,7 @@ class Rig:
         infos = {name: source.info for name, source in connected.sources.items()}
         with contextlib.ExitStack() as unclaimed:
             unclaimed.callback(connected.close)
-            publisher = build.make_publisher(plan, local_clock)
+            publisher = build.make_publisher(plan, local_clock, is_judged=False)
             pipeline = build.make_pipeline(plan, self.predictor, infos, local_clock, publisher.emit)
             session = describe_session(plan, infos, pipeline.device, "live")
             write_session(self.folder, session)

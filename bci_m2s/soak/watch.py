@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bci_m2s.sinks import Sink
 from bci_m2s.types import Estimate, Event, Published, Status
 
-MOST_EVENTS = 4000  # kept; older ones are in the files
+MOST_EVENTS = 1000  # kept, a minute of faults at least; older ones are in the files
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,20 @@ def test_the_summary():
     assert "5000 received, 3 lost; lost, and it cannot be found again" in console.file.getvalue()
     assert "windows skipped because inference fell behind: 4" in text
     assert "age" in text
+
+
+def test_answers_that_nothing_will_be_held_against_are_counted_and_not_kept():
+    statistics = Statistics(HEADS, is_judged=False)
+    tracemalloc.start()
+    for number in range(2000):
+        statistics.add(made(10.0 + number, 2))
+        if number == 99:
+            early = tracemalloc.get_traced_memory()[0]
+    late = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert statistics.made["eeg", "emotion"] == 2000
+    assert late - early < 2000
+    assert statistics.agreement([(100.0, 5000.0, "positive")], "eeg", "emotion").windows == 0
 
 
 def test_unknown_answers_are_made_but_neither_a_class_nor_judged():

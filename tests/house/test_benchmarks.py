@@ -343,7 +343,7 @@ def wait_until(is_so: Callable[[], bool], longest_s: float = 90.0) -> None:
         ("acquisition", ("seconds=0.4", "channels=8", "rate=500"), 7),
         ("recording", ("seconds=3",), 4),
         ("estimate", ("seconds=3",), 12),
-        ("memory", ("seconds=1",), 3),
+        ("memory", ("seconds=1", "people=1"), 6),
         ("participants", ("seconds=2", "most=1"), 2),
         ("startup", (), 7),
         ("panel", ("seconds=3",), 6),

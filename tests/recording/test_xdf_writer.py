@@ -266,7 +266,7 @@ def test_long_sessions_take_constant_memory(tmp_path):
     finally:
         tracemalloc.stop()
     writer.close()
-    assert late - early < 200_000  # what a footer keeps
+    assert late - early < 20_000  # what a footer keeps: two numbers of each offset
     assert peak - early < 2_000_000
     assert writer.bytes_written > 480 * 250 * (64 * 4 + 9)
     check_sums(tmp_path / "a.xdf")

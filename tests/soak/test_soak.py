@@ -6,14 +6,17 @@ import sys
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from rich.console import Console
 from support.lateness import Lateness
 
+from bci_m2s.errors import UsageError
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.verify import verify
 from bci_m2s.soak.accounts import settle_accounts
-from bci_m2s.soak.command import run_soak
+from bci_m2s.soak.command import Deck, parse_kinds, run_soak
+from bci_m2s.soak.faults import FAULTS, SHARED_FAULTS
 from bci_m2s.soak.reconnects import Reconnects
 from bci_m2s.soak.rig import Rig
 
@@ -34,6 +37,35 @@ def test_a_soak_keeps_every_promise_and_says_so(tmp_path, capsys):
     assert "recorder loss: 0 samples" in printed
     assert "BROKEN" not in printed
     assert len(open_recording(tmp_path / "soak" / "session.xdf").raw_streams) == 4
+
+
+@pytest.mark.nightly
+def test_a_session_without_faults_is_judged_like_one_with_them(tmp_path, capsys):
+    status = run_soak(0.3, 7, tmp_path / "soak", PATIENCE, faults="none")
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "0 faults of 0 kinds" in printed
+    assert "recorder loss: 0 samples" in printed
+
+
+def test_faults_are_drawn_from_those_that_were_asked_for():
+    def drawn(kinds, rounds=18):
+        deck = Deck(np.random.default_rng(0), kinds)
+        return {deck.draw(deck.is_shared(number))[0] for number in range(1, rounds + 1)}
+
+    assert drawn(("killed and restarted",)) == {"killed and restarted"}
+    assert drawn(("huge marker",)) == {"huge marker"}
+    assert drawn(("burst", "slow disk")) == {"burst", "slow disk"}
+    assert drawn(None, 400) == {*FAULTS, *SHARED_FAULTS}
+    assert Deck(np.random.default_rng(0), ()).is_empty
+
+
+def test_kinds_of_faults_are_asked_for_by_name():
+    assert parse_kinds("") is None
+    assert parse_kinds("none") == ()
+    assert parse_kinds("burst, killed for long") == ("burst", "killed for long")
+    with pytest.raises(UsageError, match="--faults: got 'bursts'; nearest: 'burst'"):
+        parse_kinds("bursts")
 
 
 @pytest.mark.nightly

@@ -185,14 +185,18 @@ def make_pipeline(
 
 
 def make_publisher(
-    plan: Plan, clock: Callable[[], float] | None, history: History | None = None
+    plan: Plan,
+    clock: Callable[[], float] | None,
+    history: History | None = None,
+    is_judged: bool = True,
 ) -> Publisher:
     """What gives the results of a plan's pipeline to sinks; it is made before the pipeline, which emits
     into it. Parameters as for ``Publisher``.
     """
-    contract, is_one_line = plan.contract, plan.settings.modality != "each"
-    late_after_s = plan.settings.late_after_s
-    return Publisher(contract.class_names, contract.window.hop_s, clock, is_one_line, history, late_after_s)
+    contract, settings = plan.contract, plan.settings
+    is_one_line, late_after_s = settings.modality != "each", settings.late_after_s
+    heads, hop_s = contract.class_names, contract.window.hop_s
+    return Publisher(heads, hop_s, clock, is_one_line, history, late_after_s, is_judged)
 
 
 def _chooser(plan: Plan, modalities: Sequence[str], emit: Emit) -> Chooser | None:
