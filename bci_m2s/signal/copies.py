@@ -101,7 +101,7 @@ class Loop:
         self._rate_hz = rate_hz
         self._columns: NDArray[np.intp] = np.empty(0, np.intp)
         self._first: FloatArray | None = None  # block, (n, columns)
-        self._before: FloatArray = np.empty((0, 0))
+        self._before: FloatArray = np.empty((0, 0))  # the newest block but this, of all channels
         self._n = 0  # samples from the first block's beginning to that of the newest one
         self._is_over = False
 
@@ -112,17 +112,16 @@ class Loop:
         if self._first is None:
             self._begin(samples, np.flatnonzero(good))
             return ""
-        picked = samples[:, self._columns]
-        both = np.concatenate([self._before, picked])
-        starts = np.flatnonzero(both[: len(self._before), 0] == self._first[0, 0])
+        starts = np.flatnonzero(self._before[:, self._columns[0]] == self._first[0, 0])
         starts = starts[(starts > 0) | (self._n > 0)]  # at 0 the first block is itself
-        length = len(self._first)
-        found = next((at for at in starts if np.array_equal(both[at : at + length], self._first)), None)
-        if found is not None:
-            self._is_over = True
-            length_s = (self._n + found) / self._rate_hz
-            return f"the same {length_s:.4g} s of signal repeats: a test signal, or a file in a loop?"
-        self._n, self._before = self._n + len(self._before), picked.copy()
+        if len(starts):
+            both, length = np.concatenate([self._before, samples])[:, self._columns], len(self._first)
+            found = next((at for at in starts if np.array_equal(both[at : at + length], self._first)), None)
+            if found is not None:
+                self._is_over = True
+                length_s = (self._n + found) / self._rate_hz
+                return f"the same {length_s:.4g} s of signal repeats: a test signal, or a file in a loop?"
+        self._n, self._before = self._n + len(self._before), samples.copy()
         return ""
 
     def _begin(self, samples: FloatArray, columns: NDArray[np.intp]) -> None:
@@ -130,4 +129,4 @@ class Loop:
         picked = samples[:, columns]
         moving = np.count_nonzero((np.diff(picked, axis=0) != 0).any(axis=1))
         if len(columns) and moving > len(picked) / 2 and np.isfinite(picked).all():
-            self._columns, self._first, self._before = columns, picked.copy(), picked.copy()
+            self._columns, self._first, self._before = columns, picked, samples.copy()

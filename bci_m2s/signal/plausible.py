@@ -174,8 +174,9 @@ def learn_limits(seen: FloatArray, units: Sequence[str]) -> dict[str, tuple[floa
 def _moments(samples: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of each channel, (C,), of (n, C) samples."""
     with np.errstate(invalid="ignore", over="ignore"):  # of lost samples
-        level = samples.mean(axis=0)
-        return level, np.sqrt(np.einsum("nc,nc->c", samples - level, samples - level) / len(samples))
+        level = samples.sum(axis=0) / len(samples)  # what ``mean`` does, without its overhead
+        centred = samples - level
+        return level, np.sqrt(np.einsum("nc,nc->c", centred, centred) / len(samples))
 
 
 def _figure(value: float) -> str:

@@ -217,7 +217,12 @@ class ChannelQuality:
         """Judge the next block; return which of its samples are missing, (n, channels)."""
         samples = block.samples
         with np.errstate(invalid="ignore"):  # NaN compares false, so it counts as missing
-            missing: BoolArray = ~(np.abs(samples) <= self._limit)
+            low, high = samples.min(axis=0), samples.max(axis=0)  # NaN where a sample is
+            missing: BoolArray
+            if ((high <= self._limit) & (low >= -self._limit)).all():  # as nearly always: two passes less
+                missing = np.zeros(samples.shape, dtype=bool)
+            else:
+                missing = ~(np.abs(samples) <= self._limit)
         for code in self._sentinels:
             missing |= samples == code
         states = np.zeros(len(self.labels), dtype=np.int8)
@@ -228,14 +233,15 @@ class ChannelQuality:
         if missing.any():
             states[missing.any(axis=0)] = LOST
         if self._railed_share or self._rails:
-            states[(states != LOST) & self._railed(samples, flat)] = RAILED
+            states[(states != LOST) & self._railed(samples, low, high, flat)] = RAILED
         if self._noisy_ratio and len(samples) > 1:
             states[self._noisy(samples, (states == GOOD) & ~flat)] = NOISY
         if self._amplitudes is not None:
             outside = self._amplitudes.outside(samples)
             self._outside_for = np.where(outside, self._outside_for + 1, 0)
-            long_enough = self._outside_for >= self._outside_from
-            states[long_enough & ~np.isin(states, (LOST, FLAT, RAILED))] = IMPLAUSIBLE
+            if outside.any():
+                long_enough = self._outside_for >= self._outside_from
+                states[long_enough & ~np.isin(states, (LOST, FLAT, RAILED))] = IMPLAUSIBLE
         hidden = states >= RAILED
         if hidden.any():
             missing[:, hidden] = True
@@ -258,8 +264,10 @@ class ChannelQuality:
         recent = np.flatnonzero(self._hidden_ago < blocks).tolist()
         return name_channels(self.labels, {index: self.causes[index] for index in recent})
 
-    def _railed(self, samples: FloatArray, flat: BoolArray) -> BoolArray:
-        high, low = samples.max(axis=0), samples.min(axis=0)
+    def _railed(
+        self, samples: FloatArray, low: FloatArray, high: FloatArray, flat: BoolArray
+    ) -> BoolArray:
+        """Which channels, (channels,), are railed. low, high : (channels,) extremes of the samples"""
         railed = np.zeros(len(high), dtype=bool)
         if self._rails:
             railed |= (low <= self._rails[0]) | (high >= self._rails[1])

@@ -7,6 +7,7 @@ every block.
 from __future__ import annotations
 
 from collections import deque
+from operator import itemgetter
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class WindowAssembler:
         self._modality, self._hop_s, self._max_missing = modality, hop_s, max_missing
         self._blocks_per_step, self._blocks = blocks_per_step, steps * blocks_per_step
         self._settle_blocks = int(np.ceil(round(settle_s / hop_s, 9)))
-        self._recent: deque[tuple[Step | None, int, float]] = deque(maxlen=self._blocks)
+        # of each block: its step, what share of that is NaN, its first sample and stamp
+        self._recent: deque[tuple[Step | None, float, int, float]] = deque(maxlen=self._blocks)
 
     def usable(self, step: Step | None, block: Block) -> bool:
         """Whether this step alone may be used, for a baseline for instance."""
@@ -48,18 +50,19 @@ class WindowAssembler:
         """Take the step that ends with `block`; return the window that is due now."""
         if block.number == 0:
             self._recent.clear()
-        self._recent.append((step, block.first_index, block.start_s))
+        missing = 0.0 if step is None else missing_share(step.values)
+        self._recent.append((step, missing, block.first_index, block.start_s))
         status, reason = self._time_status(block)
         values, coupling, filled = None, None, ""
         if status is Status.OK:
             steps = self._steps()
             status, reason, values, filled = self._steps_status(steps)
-            coupling = _coupling_of(steps)
+            coupling = _coupling_of([step for step, _ in steps])
         return Window(
             modality=self._modality,
-            first_index=self._recent[0][1],
+            first_index=self._recent[0][2],
             last_index=block.last_index,
-            start_s=self._recent[0][2],
+            start_s=self._recent[0][3],
             end_s=block.end_s,
             received_s=block.received_s,
             status=status,
@@ -69,18 +72,21 @@ class WindowAssembler:
             coupling=coupling,
         )
 
-    def _steps(self) -> list[Step]:
+    def _steps(self) -> list[tuple[Step, float]]:
+        """The window's steps, each with its share of NaN."""
         ends = range(self._blocks_per_step - 1, self._blocks, self._blocks_per_step)
-        return [step for step in (self._recent[end][0] for end in ends) if step is not None]
+        return [(step, missing) for step, missing, *_ in map(self._recent.__getitem__, ends) if step is not None]
 
-    def _steps_status(self, steps: list[Step]) -> tuple[Status, str, FloatArray | None, str]:
-        worst = max(steps, key=lambda step: missing_share(step.values))
-        if missing_share(worst.values) > self._max_missing:
+    def _steps_status(
+        self, steps: list[tuple[Step, float]]
+    ) -> tuple[Status, str, FloatArray | None, str]:
+        worst, most_missing = max(steps, key=itemgetter(1))
+        if most_missing > self._max_missing:
             return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None, ""
-        words = dict.fromkeys(step.filled for step in steps if step.filled)
-        if np.isnan(worst.values).any():
+        words = dict.fromkeys(step.filled for step, _ in steps if step.filled)
+        if most_missing:
             words[f"training mean: {worst.problem or 'some features are missing'}"] = None
-        return Status.OK, "", np.array([step.values for step in steps]), "; ".join(words)
+        return Status.OK, "", np.array([step.values for step, _ in steps]), "; ".join(words)
 
     def _time_status(self, block: Block) -> tuple[Status, str]:
         done = block.number + 1
@@ -102,4 +108,4 @@ def _coupling_of(steps: list[Step]) -> FloatArray | None:
 
 def missing_share(values: FloatArray) -> float:
     """Share of NaN in (F,) values."""
-    return float(np.isnan(values).mean())
+    return int(np.count_nonzero(np.isnan(values))) / len(values)
