@@ -15,6 +15,7 @@ Correlations are of the filtered samples, about 0 (a band-pass leaves no offset)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -71,11 +72,11 @@ class Coupling:
 
     def measure(self, blocks: Sequence[CouplingSums]) -> FloatArray:
         """The step of these blocks, (P + C + 1,), NaN where a channel is not good throughout."""
-        squares = np.sum([block.squares for block in blocks], axis=0)
-        products = np.sum([block.products for block in blocks], axis=0)
-        with_mean = np.sum([block.with_mean for block in blocks], axis=0)
+        squares = np.add.reduce([block.squares for block in blocks])
+        products = np.add.reduce([block.products for block in blocks])
+        with_mean = np.add.reduce([block.with_mean for block in blocks])
         mean_square = sum(block.mean_square for block in blocks)
-        known = np.logical_and.reduce([block.good for block in blocks]) & (squares > 0)
+        known = reduce(np.logical_and, [block.good for block in blocks]) & (squares > 0)
         found = np.full(len(products) + len(squares) + 1, np.nan)
         if not known.any():
             return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,14 +133,14 @@ class DifferentialEntropy:
 
     def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
         """Take one block in microvolts; see ``Extractor.push``."""
-        echoing = self._echo_n > 0
-        if missing.any():
+        echoing, missed = self._echo_n > 0, missing.any(axis=0)
+        if missed.any():
             samples = self._hold(samples, missing)
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
             self._held = samples[-1].copy()  # the block's buffer is used again
-        lost, flat = echoing | missing.any(axis=0), _unmoved(samples)
-        self._echo_of_flat(flat, missing)
+        lost, flat = echoing | missed, _unmoved(samples)
+        self._echo_of_flat(flat, missed, len(samples))
         filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
         first, second = [], []
         coupling, good = None, ~(lost | flat)  # of what is interpolated no coupling is measured
@@ -173,11 +174,14 @@ class DifferentialEntropy:
         self._echo_n = np.maximum(np.maximum(self._echo_n - n, fresh_echo), 0)
         return filled
 
-    def _echo_of_flat(self, flat: BoolArray, missing: BoolArray) -> None:
-        """A flat line ends with a jump, as a loss does: what follows is missing while it echoes."""
-        fresh = flat & ~missing.any(axis=0) & (len(missing) >= FEWEST_FLAT)
+    def _echo_of_flat(self, flat: BoolArray, missed: BoolArray, n: int) -> None:
+        """A flat line ends with a jump, as a loss does: what follows is missing while it echoes.
+
+        flat, missed : (channels,), of a block of n samples: it did not move, it misses a sample
+        """
+        fresh = flat & ~missed & (n >= FEWEST_FLAT)
         self._echo_n[fresh] = self._settle_n
-        self._was_flat = fresh | (self._was_flat & (self._echo_n > 0) & ~missing.any(axis=0))
+        self._was_flat = fresh | (self._was_flat & (self._echo_n > 0) & ~missed)
 
     def _step(self) -> Step:
         n = sum(block.n for block in self._recent)
@@ -186,9 +190,9 @@ class DifferentialEntropy:
         variance = second / n - (first / n) ** 2
         floored = np.maximum(variance, SMALLEST_VARIANCE)
         entropy = 0.5 * np.log(2 * np.pi * np.e * floored)  # (bands, channels)
-        flat = np.logical_and.reduce([block.flat for block in self._recent])
-        flat |= (variance <= SMALLEST_VARIANCE).any(axis=0)  # a number that says nothing
-        lost = np.logical_or.reduce([block.missing for block in self._recent])
+        flat = reduce(np.logical_and, [block.flat for block in self._recent])
+        flat = flat | (variance <= SMALLEST_VARIANCE).any(axis=0)  # a number that says nothing
+        lost = reduce(np.logical_or, [block.missing for block in self._recent])
         bad = flat | lost
         newest = self._recent[-1]
         crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))

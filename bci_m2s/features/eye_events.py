@@ -158,6 +158,8 @@ def _runs_without_dips(kinds: NDArray[np.int8], dip: int) -> _Runs:
     is_dip = (runs.kind == SLOW) & (length <= dip)
     is_dip[:1] = is_dip[-1:] = False
     is_dip[1:-1] &= (runs.kind[:-2] == FAST) & (runs.kind[2:] == FAST)
+    if not is_dip.any():
+        return runs
     return _runs(np.where(np.repeat(is_dip, length), FAST, kinds).astype(np.int8))
 
 
@@ -165,7 +167,7 @@ def _runs(kinds: NDArray[np.int8]) -> _Runs:
     if not len(kinds):
         nothing = np.empty(0, dtype=np.int64)
         return _Runs(nothing, nothing, kinds)
-    edges = np.flatnonzero(np.diff(kinds)) + 1
+    edges = (kinds[1:] != kinds[:-1]).nonzero()[0] + 1
     start = np.concatenate(([0], edges))
     return _Runs(start, np.concatenate((edges, [len(kinds)])), kinds[start])
 

@@ -26,11 +26,13 @@ from bci_m2s.errors import ContractError, DeviceError, ModelError, UsageError
 from bci_m2s.model.attribution import attribute
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import layout_order, load_model_file, modality_network, unpack_modality
+from bci_m2s.networks import AnswersApart
 from bci_m2s.types import FloatArray
 
 MAX_ROWS = 256  # windows in one pass of the network; 62 channels then take some 0.4 GB
 LEAST = (1, 2, 4, 8, 16)  # windows in a pass; the fewer, the less a window alone costs
 MOST_AT_ONCE = 32  # windows of different people in one pass; more would only let the first ones wait
+MOST_IN_ORDER = 8  # windows of one recording in one pass; more gain little
 _log = logging.getLogger(__name__)
 
 
@@ -54,8 +56,8 @@ class Predictor:
     contract : what the model was made for
     tensors : its arrays; ``unpack_modality(tensors, "eeg")`` gives the scaler of one modality
     device : where it runs; turns to the CPU when CUDA memory runs out twice in a row
-    at_once, least : how many windows of different people one pass may judge, and how many it has at least,
-        some repeated if need be; 1 until ``judge_together``
+    at_once, least : how many windows one pass may judge, and how many it has at least, some repeated if
+        need be; 1 until ``judge_together`` or ``judge_in_passes``
 
     Raises
     ------
@@ -72,6 +74,7 @@ class Predictor:
     ) -> None:
         self.contract, self.tensors = contract, dict(tensors)
         self.device, self.at_once, self.least = resolve_device(device), 1, 1
+        self._is_apart = False  # the encoder takes a pass at once, what follows it window by window
         if threads is not None:
             if threads < 1:
                 raise UsageError(f"threads: got {threads}, expected at least 1")
@@ -148,6 +151,25 @@ class Predictor:
                 self.at_once = most
                 return True
         self.least = 1
+        return False
+
+    def judge_in_passes(self, most: int = MOST_IN_ORDER) -> bool:
+        """Let one pass judge windows of a recording, where each gets the bits that it has had alone.
+
+        Unlike ``judge_together`` it leaves the answer of one window as it is: live nobody waits for more.
+        Where whole passes round otherwise, the encoder alone is tried, which has several rows for each
+        window already; what follows it has one, for which BLAS has routines of their own. Where that is
+        not alike either, windows are judged one by one. Tried out as there, on the CPU.
+        """
+        if self.at_once > 1 or self.device.type != "cpu":
+            self.at_once = max(self.at_once, most)
+            return True
+        has_parts = all(isinstance(network, AnswersApart) for network in self._networks.values())
+        for self._is_apart in (False, True) if has_parts else (False,):
+            if all(self._is_alike(name, most) for name in self._networks):
+                self.at_once = most
+                return True
+        self._is_apart = False
         return False
 
     def _is_alike(self, modality: str, most: int) -> bool:
@@ -276,6 +298,8 @@ class Predictor:
 
     def _pass(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits of all heads side by side, (B, sum of classes)."""
+        if self._is_apart and len(windows) > 1:
+            return self._in_parts(modality, windows)
         if len(windows) >= self.least:
             return self._network(modality, windows)
         return self._network(modality, np.resize(windows, (self.least, *windows.shape[1:])))[: len(windows)]
@@ -285,6 +309,19 @@ class Predictor:
         with torch.inference_mode():
             logits = self._networks[modality](self._on_device(modality, torch.from_numpy(windows)))
             return torch.cat(list(logits.values()), dim=1).cpu().numpy()
+
+    def _in_parts(self, modality: str, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What ``_pass`` returns, by ``AnswersApart``."""
+        network: Any = self._networks[modality]
+        with torch.inference_mode():
+            features = self._on_device(modality, torch.from_numpy(windows))
+            embedded = network.embed(features)
+            rows = []
+            for at in range(len(windows)):
+                row = slice(at, at + 1)
+                logits = network.answer(embedded[row].clone(), features[row].clone())  # aligned as alone
+                rows += [torch.cat(list(logits.values()), dim=1)]
+            return torch.cat(rows).cpu().numpy()
 
     def _on_device(self, modality: str, windows: torch.Tensor) -> torch.Tensor:
         if self.device.type == "cpu":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from bci_m2s.errors import ContractError, nearest
 from bci_m2s.registry import Registry, load_class
@@ -29,6 +29,14 @@ class Network(Protocol):
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
         """features : (B, T, F) → head: (B, classes) logits."""
+
+
+@runtime_checkable
+class AnswersApart(Protocol):
+    """A network whose ``forward`` is ``answer(embed(features), features)``: most of its work in two parts."""
+
+    def answer(self, embedded: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """embedded : (B, T, embedding) of features : (B, T, F) → head: (B, classes) logits."""
 
 
 @dataclass(frozen=True, slots=True)

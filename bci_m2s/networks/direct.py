@@ -29,11 +29,12 @@ class DirectModality(SingleModality):
         super().__init__(network.encoder, network.projection, network.heads, readout)
         self.direct = nn.ModuleDict({name: _nothing(n_features, n) for name, n in classes.items()})
 
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """features : (B, T, F) → head: (B, classes) logits, in the order of the heads."""
+    def answer(self, embedded: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """The sum of both; see ``SingleModality.answer``."""
         mean = features.mean(dim=1)
         return {
-            name: logits + self.direct[name](mean) for name, logits in super().forward(features).items()
+            name: logits + self.direct[name](mean)
+            for name, logits in super().answer(embedded, features).items()
         }
 
 

@@ -280,7 +280,12 @@ class SingleModality(nn.Module):
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """features : (B, T, F) → head: (B, classes) logits, in the order of the heads."""
-        projected = self.project(features)
+        return self.answer(self.embed(features), features)
+
+    def answer(self, embedded: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """What ``forward`` does behind ``embed``. embedded : (B, T, embedding) of features : (B, T, F)"""
+        del features  # a network with a way past the encoder needs them
+        projected = self.readout(self.projection(embedded))
         return {name: classifier(projected) for name, classifier in self.heads.items()}
 
 

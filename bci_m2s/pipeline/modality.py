@@ -323,10 +323,12 @@ class ModalityStage:
             values = (values - self._mean) / self._std
         with np.errstate(over="ignore"):  # what the network's float32 cannot hold is unknown too
             unknown = ~np.isfinite(values.astype(np.float32))
-        if unknown.mean(axis=1).max() > self._max_missing:
-            reason = "too many features were bad during the baseline"
-            return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
-        filled = replace(window, features=np.where(unknown, self._unknown_as, values))
+        if unknown.any():
+            if unknown.mean(axis=1).max() > self._max_missing:
+                reason = "too many features were bad during the baseline"
+                return replace(window, status=Status.BAD_SIGNAL, reason=reason, features=None)
+            values = np.where(unknown, self._unknown_as, values)
+        filled = replace(window, features=values)
         return filled if self._drift is None else self._drift.judged(filled)
 
     def _forget_drift(self) -> None:

@@ -168,6 +168,10 @@ class Pipeline:
         if self._chooser is not None:
             self._chooser.sort_by_time()
 
+    def judge_in_passes(self) -> None:
+        """For recorded signals: see ``Predictor.judge_in_passes``."""
+        self._predictor.judge_in_passes()
+
     def finish(self) -> list[Estimate]:
         """What is due when nothing more comes; nothing unless estimates are sorted by time."""
         return self._chooser.finish() if self._chooser is not None else []
@@ -318,6 +322,7 @@ def run_offline(
     pipeline emits them: those of a chunk before its estimates.
     """
     pipeline.sort_by_time()
+    pipeline.judge_in_passes()
     marks = {f" markers {number}": source for number, source in enumerate(markers)}  # no modality's name
     for key, chunk in merge(dict(sources) | marks):
         if key in marks:

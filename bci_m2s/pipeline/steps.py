@@ -58,6 +58,8 @@ class StepStage:
         self._reference = None if reference is None else Rereference(self._n_channels, len(reference))
         spec = with_reference(spec, info, reference or [])
         self._order, self._factors = channel_order(spec, info), channel_factors(spec, info)
+        in_order = np.array_equal(self._order, np.arange(len(self._order)))
+        self._columns = slice(len(self._order)) if in_order else self._order  # a slice copies nothing
         counters = counter_columns(info.labels, self._order.tolist())
         self._still_n = round(STILL_S * info.rate_hz)
         self._counter = SampleCounter(self._still_n) if counters and not facts.resample_hz else None
@@ -198,7 +200,7 @@ class StepStage:
 
     def push(self, chunk: Chunk) -> Iterator[tuple[Block, Step | None]]:
         """Yield each completed block with the step that ends there (None while the first one fills)."""
-        samples = chunk.samples[:, self._order]
+        samples = chunk.samples[:, self._columns]
         if self._resampler is not None:
             chunk = self._resampler.push(replace(chunk, samples=self._without_codes(samples), sent_s=None))
             samples = chunk.samples
