@@ -85,7 +85,7 @@ class Coupling:
         found[: len(products)] = products / np.sqrt(squares[self._one] * squares[self._other])
         mean_square = max(mean_square, SMALLEST_SHARE * power)  # else rounding alone would be looked at
         found[len(products) : -1] = with_mean / np.sqrt(squares * mean_square)
-        found[:-1] = np.arctanh(np.clip(found[:-1], -LARGEST_R, LARGEST_R))
+        found[:-1] = np.arctanh(np.minimum(np.maximum(found[:-1], -LARGEST_R), LARGEST_R))
         found[-1] = 0.5 * np.log(mean_square / power)
         return found
 

@@ -97,17 +97,18 @@ def detect_events(gaze_deg: FloatArray, tracked: BoolArray, rate_hz: float, limi
     runs = _runs_without_dips(kinds, dip)
     is_blink = _blinks(runs, limits, rate_hz)
 
-    slow = np.flatnonzero(runs.kind == SLOW)
+    slow = (runs.kind == SLOW).nonzero()[0]
     leave, back = runs.stop[slow[:-1]], runs.start[slow[1:]]  # between two slow runs
     jump_deg = np.hypot(*(after[back] - before[leave - 1]).T)
     moved = jump_deg >= limits.saccade_min_deg
-    one_fast = (np.diff(slow) == 2) & (runs.kind[slow[:-1] + 1] == FAST)
+    one_fast = (slow[1:] - slow[:-1] == 2) & (runs.kind[slow[:-1] + 1] == FAST)
     is_saccade = moved & one_fast & (back - leave > dip)
 
     merge = _at_most(limits.merge_gap_s, rate_hz)
-    blinked = np.diff(np.cumsum(is_blink)[slow]) > 0
+    blinks_before = is_blink.cumsum()[slow]
+    blinked = blinks_before[1:] > blinks_before[:-1]
     joined = (back - leave <= merge) & ~moved & ~blinked
-    first = np.flatnonzero(np.concatenate(([True], ~joined)))[: len(slow)]
+    first = np.concatenate(([0], (~joined).nonzero()[0] + 1))[: len(slow)]
     # Still to pass when an event seems over: a dip that may be filled, the look-ahead of the speed.
     fixations = _fixations(runs, slow, first, back[~joined], merge, dip + half)
     long_enough = fixations.stop - fixations.start >= _at_least(limits.fixation_min_s, rate_hz)

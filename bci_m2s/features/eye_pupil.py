@@ -171,7 +171,7 @@ class PupilSizes:
 
         A diameter is known when at least `min_share` of the step's samples are tracked.
         """
-        sums = [np.sum(part, axis=0) for part in zip(*self._recent, strict=True)]
+        sums = [np.add.reduce(part) for part in zip(*self._recent, strict=True)]
         n, tracked, valid, first, second, squares = sums
         share = tracked / n
         power = squares / (len(self._recent) * self._bands.bins)

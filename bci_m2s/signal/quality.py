@@ -238,7 +238,8 @@ class ChannelQuality:
             states[self._noisy(samples, (states == GOOD) & ~flat)] = NOISY
         if self._amplitudes is not None:
             outside = self._amplitudes.outside(samples)
-            self._outside_for = np.where(outside, self._outside_for + 1, 0)
+            self._outside_for += 1
+            self._outside_for[~outside] = 0
             if outside.any():
                 long_enough = self._outside_for >= self._outside_from
                 states[long_enough & ~np.isin(states, (LOST, FLAT, RAILED))] = IMPLAUSIBLE
@@ -248,7 +249,8 @@ class ChannelQuality:
         if self._never_used.any():
             self._never_used &= missing.all(axis=0) | (states == FLAT) | (self._outside_for > 0)
         self._judged += 1
-        self._hidden_ago = np.where(hidden, 0, self._hidden_ago + 1)
+        self._hidden_ago += 1
+        self._hidden_ago[hidden] = 0
         self._remember(states, block)
         return missing
 
@@ -299,8 +301,10 @@ class ChannelQuality:
     def _remember(self, states: NDArray[np.int8], block: Block) -> None:
         changed = states != self.states
         self.states = states
-        self._lasted = np.where(changed, 1, self._lasted + 1)
-        self._bad_for = np.where(states == GOOD, 0, self._bad_for + 1)
+        self._lasted += 1
+        self._lasted[changed] = 1
+        self._bad_for += 1
+        self._bad_for[states == GOOD] = 0
         lasts = np.maximum(self._lasted, self._bad_for) >= self._report_after  # now lost, now noisy: bad
         self.lasting = np.where(lasts, states, self.lasting)
         self._reported_ago += 1
