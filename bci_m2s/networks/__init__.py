@@ -33,7 +33,7 @@ class Network(Protocol):
 
 @runtime_checkable
 class AnswersApart(Protocol):
-    """A network whose ``forward`` is ``answer(embed(features), features)``: most of its work in two parts."""
+    """A network whose ``forward`` is ``answer(embed(features), features)``."""
 
     def answer(self, embedded: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor]:
         """embedded : (B, T, embedding) of features : (B, T, F) → head: (B, classes) logits."""

@@ -17,6 +17,9 @@ import scipy
 from bci_m2s.types import FloatArray
 
 SETTLED_ENERGY = 1e-4  # share of an impulse response's energy that may still be to come (1 % in RMS)
+# Sections in one pass that take hardly longer than one: each sample waits for the one before it, and
+# meanwhile the processor does the other sections.
+AT_ONCE = 4
 
 
 def band_sections(low_hz: float, high_hz: float, rate_hz: float, order: int) -> FloatArray:
@@ -94,11 +97,17 @@ def run_in_place(sections: FloatArray, samples: FloatArray, state: FloatArray) -
 
 
 class SectionFilter:
-    """One cascade over many channels, state carried; ``reset`` begins a new segment."""
+    """Cascades one behind the other over many channels, state carried; ``reset`` begins a new segment.
 
-    def __init__(self, sections: FloatArray) -> None:
-        self.sections = np.array(sections, dtype=np.float64, order="C")
-        self._unit_state = scipy.signal.sosfilt_zi(self.sections)  # (sections, 2): answer to a constant 1
+    cascades : (sections, 6) each; every one starts from the first sample that reaches it, and gives the
+        bits that it gives as a filter of its own
+    """
+
+    def __init__(self, *cascades: FloatArray) -> None:
+        self._cascades = [np.array(sections, dtype=np.float64, order="C") for sections in cascades]
+        self.sections = np.vstack(self._cascades)
+        # (sections, 2) of each: the answer to a constant 1
+        self._unit_states = [scipy.signal.sosfilt_zi(sections) for sections in self._cascades]
         self._state: FloatArray | None = None  # (channels, sections, 2)
 
     def reset(self) -> None:
@@ -111,9 +120,18 @@ class SectionFilter:
         if filtered.shape[-1] == 0:
             return filtered
         if self._state is None:
-            self._state = self._unit_state * filtered[:, :1, None]
+            self._state = self._begun(filtered[:, :1])
         run_in_place(self.sections, filtered, self._state)
         return filtered
+
+    def _begun(self, first: FloatArray) -> FloatArray:
+        """State before the first sample, (channels, 1), as if that had always been there."""
+        states = []
+        for sections, unit_state in zip(self._cascades, self._unit_states, strict=True):
+            states.append(unit_state * first[:, :, None])
+            first = first.copy()
+            run_in_place(sections, first, states[-1].copy())
+        return np.concatenate(states, axis=1)
 
 
 class FilterBank:
@@ -163,8 +181,14 @@ class FilterBank:
 def _designed(
     bands_hz: tuple[tuple[float, float], ...], rate_hz: float, order: int, notch_hz: tuple[float, ...]
 ) -> tuple[list[SectionFilter], list[SectionFilter], float]:
-    """Notches and bands at rest, to be copied, and how long they settle."""
-    notches = [SectionFilter(notch_sections(line, rate_hz)) for line in notch_hz]
-    bands = [SectionFilter(band_sections(low, high, rate_hz, order)) for low, high in bands_hz]
-    before = [notch.sections for notch in notches]
-    return notches, bands, max(settle_s(np.vstack([*before, band.sections]), rate_hz) for band in bands)
+    """Notches and bands at rest, to be copied, and how long they settle.
+
+    Notches that fit into ``AT_ONCE`` with each band are part of the bands, and not there by themselves.
+    """
+    notches = [notch_sections(line, rate_hz) for line in notch_hz]
+    bands = [band_sections(low, high, rate_hz, order) for low, high in bands_hz]
+    cascades = [SectionFilter(*notches, band) for band in bands]
+    settled_s = max(settle_s(cascade.sections, rate_hz) for cascade in cascades)
+    if max(len(cascade.sections) for cascade in cascades) <= AT_ONCE:
+        return [], cascades, settled_s
+    return [SectionFilter(notch) for notch in notches], [SectionFilter(band) for band in bands], settled_s

@@ -266,9 +266,7 @@ class ChannelQuality:
         recent = np.flatnonzero(self._hidden_ago < blocks).tolist()
         return name_channels(self.labels, {index: self.causes[index] for index in recent})
 
-    def _railed(
-        self, samples: FloatArray, low: FloatArray, high: FloatArray, flat: BoolArray
-    ) -> BoolArray:
+    def _railed(self, samples: FloatArray, low: FloatArray, high: FloatArray, flat: BoolArray) -> BoolArray:
         """Which channels, (channels,), are railed. low, high : (channels,) extremes of the samples"""
         railed = np.zeros(len(high), dtype=bool)
         if self._rails:

@@ -75,11 +75,10 @@ class WindowAssembler:
     def _steps(self) -> list[tuple[Step, float]]:
         """The window's steps, each with its share of NaN."""
         ends = range(self._blocks_per_step - 1, self._blocks, self._blocks_per_step)
-        return [(step, missing) for step, missing, *_ in map(self._recent.__getitem__, ends) if step is not None]
+        found = (self._recent[end] for end in ends)
+        return [(step, missing) for step, missing, *_ in found if step is not None]
 
-    def _steps_status(
-        self, steps: list[tuple[Step, float]]
-    ) -> tuple[Status, str, FloatArray | None, str]:
+    def _steps_status(self, steps: list[tuple[Step, float]]) -> tuple[Status, str, FloatArray | None, str]:
         worst, most_missing = max(steps, key=itemgetter(1))
         if most_missing > self._max_missing:
             return Status.BAD_SIGNAL, worst.problem or "too many features are missing", None, ""

@@ -8,11 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from support.model_files import small_tensors
 from support.small_sessions import contract
 
 from bci_m2s.model import arithmetic
-from bci_m2s.model.predictor import Predictor
+from bci_m2s.model.predictor import Predictor, load_model
+from bci_m2s.session.setup.shipped import find_model
 
 # A process of its own: the mode is chosen with the first product of one.
 TRY = """
@@ -122,3 +124,57 @@ def test_a_network_whose_rows_depend_on_each_other_judges_one_by_one(monkeypatch
     )
     assert not model.judge_together()
     assert model.at_once == 1
+
+
+def faked(monkeypatch, whole, in_parts):
+    """A model whose passes of several windows are off by these, and two windows."""
+    spec = contract()
+    model = Predictor(spec, small_tensors(spec), "cpu")
+    shape = (spec.window.steps, spec.modalities["eeg"].feature.n_features)
+
+    def off(by):
+        return lambda _self, _modality, rows: rows[:, 0, :3] + np.float32(by * (len(rows) > 1))
+
+    monkeypatch.setattr(Predictor, "_network", off(whole))
+    monkeypatch.setattr(Predictor, "_in_parts", off(in_parts))
+    return model, np.ones((2, *shape), np.float32) * [[[1]], [[2]]]
+
+
+@pytest.mark.parametrize(
+    ("whole", "in_parts", "at_once"), [(0, 0, 8), (0, 0.5, 8), (0.5, 0, 8), (0.5, 0.25, 1)]
+)
+def test_windows_of_a_recording_are_judged_in_passes_only_where_each_has_what_it_has_alone(
+    monkeypatch, whole, in_parts, at_once
+):
+    model, windows = faked(monkeypatch, whole, in_parts)
+    assert model.judge_in_passes() is (at_once > 1)
+    assert (model.at_once, model.least) == (at_once, 1)
+    if at_once > 1:
+        assert model.logits("eeg", windows).tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_a_network_that_has_no_parts_is_tried_as_a_whole_only(monkeypatch):
+    model, _ = faked(monkeypatch, 0.5, 0)
+    model._networks = dict.fromkeys(model._networks, torch.nn.Identity())
+    assert not model.judge_in_passes()
+    assert model.at_once == 1
+
+
+def test_passes_of_several_people_stay_as_they_are(monkeypatch):
+    model, _ = faked(monkeypatch, 0, 0)
+    assert model.judge_together()
+    assert model.judge_in_passes()
+    assert model.at_once == 32
+
+
+@pytest.mark.parametrize("name", ["demo-62ch-eye", "muse-4ch"])
+def test_a_window_of_a_recording_has_the_bits_that_it_has_live(name):
+    model = load_model(find_model(name), "cpu")
+    shape = (model.contract.window.steps, model.contract.modalities["eeg"].feature.n_features)
+    windows = np.random.default_rng(2).standard_normal((8, *shape))
+    alone = [model.predict_all("eeg", row[None])["emotion"].tobytes() for row in windows]
+    model.judge_in_passes()
+    assert model.predict_all("eeg", windows[:1])["emotion"].tobytes() == alone[0]
+    for size in range(1, model.at_once + 1):
+        each = model.predict_each("eeg", windows[:size])
+        assert [one["emotion"].tobytes() for one in each] == alone[:size], size

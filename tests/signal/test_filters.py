@@ -114,6 +114,20 @@ def test_without_a_trusty_compiled_loop_the_public_one_is_used(monkeypatch, priv
     assert compiled_sections() is run_sections
 
 
+@pytest.mark.parametrize(("notch_hz", "order"), [([50], 3), ([50, 60], 2), ([50, 60], 3)])
+def test_a_notch_in_the_pass_of_a_band_gives_the_bits_of_a_pass_of_its_own(notch_hz, order):
+    """Up to four sections go together, more are run one after the other."""
+    samples = np.random.default_rng(6).normal(size=(3, 300)) * 20 + 4000
+    bank = FilterBank(BANDS, 250, order, notch_hz)
+    found = np.concatenate([bank.apply(samples[:, :1]), bank.apply(samples[:, 1:])], axis=-1)
+    expected = samples
+    for line_hz in notch_hz:
+        expected = SectionFilter(notch_sections(line_hz, 250)).apply(expected)
+    for band, (low_hz, high_hz) in zip(found, BANDS, strict=True):
+        alone = SectionFilter(band_sections(low_hz, high_hz, 250, order)).apply(expected)
+        assert band.tobytes() == alone.tobytes()
+
+
 def test_reset_forgets_everything():
     bank = FilterBank(BANDS, 128, notch_hz=[50])
     samples = np.random.default_rng(3).normal(size=(1, 100))
