@@ -133,7 +133,8 @@ class DifferentialEntropy:
 
     def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
         """Take one block in microvolts; see ``Extractor.push``."""
-        echoing, missed = self._echo_n > 0, missing.any(axis=0)
+        echoing = self._echo_n > 0
+        missed: BoolArray = np.logical_or.reduce(missing, axis=0)
         if missed.any():
             samples = self._hold(samples, missing)
         else:

@@ -143,6 +143,7 @@ class Predictor:
         has other routines for products of few rows, in MKL's strict mode too: there a smaller pass is
         filled up to ``least`` windows. The same computer finds the same number again, to verify by.
         """
+        self._is_apart = False
         if self.device.type != "cpu":
             self.at_once = most
             return True
