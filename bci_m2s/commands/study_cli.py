@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -76,9 +77,21 @@ def study(
     execute = (
         partial(run_on_dask, scheduler=scheduler) if scheduler else partial(run_locally, workers=workers)
     )
+    _stop_as_by_ctrl_c()
     status = run_study(path, output, make_console(), execute, resume=resume)
     if status:
         raise typer.Exit(status)
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """SIGTERM, of a batch system or at shutdown, and a terminal that is closed leave whole cells too.
+
+    A signal that is ignored, as by nohup, stays so.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        kind = getattr(signal, name, None)  # Windows has no SIGHUP
+        if kind is not None and signal.getsignal(kind) is not signal.SIG_IGN:
+            signal.signal(kind, signal.default_int_handler)
 
 
 def list_studies() -> None:

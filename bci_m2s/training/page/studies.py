@@ -81,7 +81,7 @@ def _comparison(name: str, group: Group, of_head: OfHead, docs: Path) -> Iterato
     write_svg(people_figure(of_head), docs / picture)
     yield f"### {title}\n"
     yield f"![Balanced accuracy of each person, by method and direction: {title}]({picture})\n"
-    yield from (f"- {line}" for line in group.lines)
+    yield from (f"- {line}" for line in of_head.lines)
     yield ""
     yield from (*paper_table.paper_table(group, of_head).markdown(), "")
     yield f"{of_head.main} less each other row, same people [95 % interval], p after Holm's correction:\n"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from bci_m2s.errors import TrainingError
 from bci_m2s.model.predictor import load_model
 from bci_m2s.networks.m2s import SingleModality
 from bci_m2s.training.data.windows import WindowSet
@@ -25,6 +26,7 @@ from bci_m2s.training.results.metrics import balanced_accuracy, confusion, figur
 from bci_m2s.types import FloatArray
 
 MOST_WINDOWS = 4000  # of the probe
+ROUNDING = 1e-5  # of probabilities
 # labels of which modality, windows of which, and (n, classes) probabilities from their features
 Direction = tuple[str, str, Callable[[NDArray[np.float32]], FloatArray]]
 
@@ -85,7 +87,11 @@ def evaluate(
 
     chances : (n, classes) probabilities, where there are some: for ``reliability`` among the figures, and
         for the mean of the seeds
+
+    Raises TrainingError where a method gave something else: it would be counted as some class.
     """
+    guesses = np.asarray(guesses)
+    _refuse_other(setup, method, len(windows), guesses, chances)
     means = setup.means
     if means is not None and chances is not None:
         asked = (setup.split, setup.head, method, trained_on, tested_on)
@@ -102,6 +108,31 @@ def evaluate(
     if chances is not None:
         result["reliability"] = reliability(chances, windows.labels[setup.head])
     return Result(method, trained_on, tested_on, setup.head, setup.split, setup.seed, result, oracle)
+
+
+def _refuse_other(setup: EvaluationSetup, method: str, n: int, guesses: NDArray[Any], chances: Any) -> None:
+    """Raises TrainingError unless there are class indices (n,) and, if any, probabilities (n, classes)."""
+    last = setup.n_classes - 1
+    whole = guesses.shape == (n,) and guesses.dtype.kind in "iu"
+    if not whole or (n and not (guesses.min() >= 0 and guesses.max() <= last)):
+        got = f"{guesses.dtype} {guesses.shape}"
+        got += f", {guesses.min()} to {guesses.max()}" if whole else ""
+        expected = f"a class index from 0 to {last} for each of {n} windows"
+        raise TrainingError(f"{method}: got guesses {got}, expected {expected}")
+    if chances is None:
+        return
+    values = np.asarray(chances)
+    shape = (n, setup.n_classes)
+    if values.shape != shape or values.dtype.kind != "f" or not _are_shares(values):
+        got = f"{values.dtype} {values.shape}"
+        raise TrainingError(
+            f"{method}: got probabilities {got}, expected numbers from 0 to 1 of shape {shape}"
+        )
+
+
+def _are_shares(values: FloatArray) -> bool:
+    """Whether all are from 0 to 1, but for rounding; NaN is not."""
+    return bool(((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all())
 
 
 def evaluate_files(
@@ -238,9 +269,9 @@ def evaluate_answers(
     for (trained_on, tested_on), probabilities in answers.items():
         windows = test.having(tested_on, setup.head)
         if len(windows):
-            chances = probabilities(windows, setup.head)
+            chances = np.asarray(probabilities(windows, setup.head))
             source, target = (_called(names, pair) for names in (trained_on, tested_on))
-            guesses = chances.argmax(axis=1)
+            guesses = chances.argmax(axis=1) if chances.ndim == 2 else chances
             results.append(evaluate(setup, name, source, target, windows, guesses, chances=chances))
     return results
 

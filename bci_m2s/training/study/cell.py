@@ -27,7 +27,8 @@ import bci_m2s
 from bci_m2s.errors import BciM2sError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.linked import link_folder
-from bci_m2s.text import printable
+from bci_m2s.files.one_process import held
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.check.listing import Listing
 from bci_m2s.training.check.training_file import Checked
 from bci_m2s.training.datasets import find_dataset
@@ -40,6 +41,7 @@ from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.study.features import sessions_of
 from bci_m2s.training.training_file import load_training
 
+NEEDED = ("balanced_accuracy", "kappa", "f1", "confusion", "by_subject", "counts_by_subject")  # by tables
 RESULT, CONFIG, FEATURES, LOG = "cell.json", "config.yaml", "features", "log.txt"
 
 
@@ -86,8 +88,12 @@ class Cell:
         torch.set_num_threads(1)  # other cells have the other cores, and threads share sums otherwise
         try:
             make_private_folder(self.folder)
-            with self.log.open("a", encoding="utf-8") as file:
+            with held(self.folder, "this cell is running"), self.log.open("a", encoding="utf-8") as file:
+                if self.is_done():  # by a worker of a study that was stopped, which went on with it
+                    return ""
                 return self._logged(Console(file=file, width=240, highlight=False, markup=False))
+        except UsageError as problem:
+            return f"{printable(problem, 400)}; --resume looks again"
         except OSError as problem:  # of the log, on a full disk
             return f"{self.folder}: cannot be written: {problem.strerror}"
 
@@ -171,8 +177,12 @@ def read_outcome(cell: Cell) -> Outcome | None:
     try:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         results = [Result(**entry) for entry in kept["results"]]
+        if lacking := {name for one in results for name in NEEDED if name not in one.figures}:
+            raise ValueError(f"no {', '.join(sorted(lacking))}")
+        if wrong := [name for name in ("protocol", "cpu_s") if not isinstance(kept[name], dict)]:
+            raise ValueError(f"{wrong[0]}: {quoted(kept[wrong[0]])}")
         return Outcome(results, kept["protocol"], kept["cpu_s"], kept.get("wall_s"))
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise UsageError(
             f"{path}: cannot be read: {printable(problem)}; delete it, and run --resume"
         ) from None

@@ -24,10 +24,10 @@ from bci_m2s.training.study.cell import FEATURES, LOG, RESULT, Cell
 from bci_m2s.training.study.costs import Costs
 from bci_m2s.training.study.executors import Executor
 from bci_m2s.training.study.features import compute_raw_features, compute_sessions
-from bci_m2s.training.study.groups import groups_of, read_outcomes
+from bci_m2s.training.study.groups import groups_of, read_outcomes, without_figures
 from bci_m2s.training.study.report import write_report
 from bci_m2s.training.study.schedule import run_jobs
-from bci_m2s.training.study.settings import StudySettings, folder_name, load_study
+from bci_m2s.training.study.settings import StudySettings, folder_name, load_study, read_begun
 from bci_m2s.training.study.tables import write_tables
 from bci_m2s.training.study.variants import Variant, make_variants
 
@@ -77,6 +77,8 @@ def _run_held(
     tables = write_tables(study, groups, found, len(cells), out)
     report = write_report(study, variants, found, groups, len(cells), out, ["bci-m2s", *sys.argv[1:]])
     console.print(f"Tables: {tables}\nReport: {report}", soft_wrap=True)
+    for line in without_figures(found):
+        console.print(line, markup=False, soft_wrap=True)
     for line in wrong:
         console.print(f"left out: {line}", markup=False)
     return 1 if wrong else 0
@@ -179,8 +181,7 @@ def _begin(study: StudySettings, out: Path, resume: bool) -> None:
     if has_cells and not resume:
         raise OutputError(f"{out}: already holds a study; continue it with --resume, or {other}")
     if has_cells:
-        begun = StudySettings.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8")))
-        begun = _as_begun(begun, study)
+        begun = _as_begun(read_begun(kept), study)
         changed = [key for key in StudySettings.model_fields if getattr(begun, key) != getattr(study, key)]
         if changed:
             raise UsageError(

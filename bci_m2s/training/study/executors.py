@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -18,6 +21,7 @@ from bci_m2s.text import printable
 
 CONNECT_S = 20.0
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+LOOK_S = 1.0  # between two looks at whether the study is still there
 ENDED = "its process ended, killed or out of memory; --resume runs it"
 
 
@@ -91,7 +95,27 @@ def _run_in_processes(jobs: Iterable[AnyJob], workers: int) -> Iterator[tuple[An
 
 def _executor() -> ProcessPoolExecutor:
     """One process; what it calls keeps to one core, too."""
-    return ProcessPoolExecutor(max_workers=1, env=dict.fromkeys(THREADS, "1"))
+    return ProcessPoolExecutor(
+        max_workers=1,
+        env=dict.fromkeys(THREADS, "1"),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    )
+
+
+def _end_with(study: int) -> None:
+    """End this process soon after the one that started it, however that ended.
+
+    It would finish its cell for nobody, while ``--resume`` runs the same one, and then wait for ever. On
+    Windows a process keeps the number of a parent that is gone, so there it stays.
+    """
+
+    def watch() -> None:
+        while os.getppid() == study:
+            time.sleep(LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _outcome(future: Future[tuple[AnyJob, str]]) -> str:

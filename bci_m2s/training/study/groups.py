@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,12 +10,25 @@ from typing import Any
 from bci_m2s.training.check.training_file import count
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.results.evaluation import Result
-from bci_m2s.training.results.summary import Difference, Row, Summary, differences, rows_of, summarise
+from bci_m2s.training.results.protocol import listed
+from bci_m2s.training.results.summary import (
+    Difference,
+    Row,
+    Summary,
+    differences,
+    not_counted,
+    one_class_lines,
+    rows_of,
+    summarise,
+)
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import Cell, Outcome, read_outcome
 from bci_m2s.training.study.settings import APPROXIMATE
 from bci_m2s.training.study.variants import Variant
 
+# how lines of protocols begin, and what is in those on methods that cannot be tried
+MISSING, LACKING = "Did not test, without a window that can be used", "Without a test window of "
+NOT_POSSIBLE = ": not possible"
 Outcomes = Mapping[Variant, Sequence[tuple[Cell, Outcome]]]
 
 
@@ -24,6 +37,7 @@ class OfHead:
     """The figures of one head in a comparison.
 
     rows : by method and direction; main, summaries, differences : see ``summarise`` and ``differences``
+    lines : the protocol
     """
 
     head: str
@@ -32,6 +46,7 @@ class OfHead:
     rows: Mapping[tuple[str, str], Row]
     summaries: Sequence[Summary]
     differences: Sequence[Difference]
+    lines: Sequence[str]
 
     @property
     def methods(self) -> list[str]:
@@ -67,7 +82,7 @@ def kind_of(direction: str) -> int:
 class Group:
     """The methods of one data set, protocol and point of the grid, as far as their cells are done.
 
-    main : row that is compared with each other; classes : by head; lines : the protocol
+    main : row that is compared with each other; classes, lines : of each head, the latter its protocol
     members : training file and settings of each row, by its name
     """
 
@@ -77,7 +92,7 @@ class Group:
     main: str
     classes: Mapping[str, Sequence[str]]
     results: list[Result]
-    lines: list[str]
+    lines: Mapping[str, list[str]]
     members: Mapping[str, tuple[Variant, TrainingSettings]]
 
     @property
@@ -96,7 +111,7 @@ class Group:
                     (method, direction): row for (_, method, direction), row in rows_of(results).items()
                 }
                 compared = summarise(results, self.main), differences(results, self.main)
-                found.append(OfHead(head, classes, self.main, rows, *compared))
+                found.append(OfHead(head, classes, self.main, rows, *compared, self.lines[head]))
         return found
 
     @property
@@ -139,25 +154,62 @@ def groups_of(variants: Mapping[Variant, TrainingSettings], found: Outcomes) -> 
             first = members[0]
             classes = variants[first].contract.class_names
             outcomes = [outcome for variant in members for _, outcome in found[variant]]
-            lines = outcomes[0].protocol.get(next(iter(classes)), [])
             main = row_name(first, variants[first])
             rows = {row_name(one, variants[one]): (one, variants[one]) for one in members if found[one]}
-            said = [*_who(results, lines), *_how(lines)]
-            groups.append(Group(*key, main, classes, results, said, rows))
+            lines = {head: _lines(head, results, outcomes) for head in classes}
+            groups.append(Group(*key, main, classes, results, lines, rows))
     return groups
 
 
-def _who(results: Sequence[Result], lines: Sequence[str]) -> Iterator[str]:
-    """Who tested over all parts. lines : the protocol of one part"""
+def without_figures(found: Outcomes) -> list[str]:
+    """A line on each row with cells that are done and gave no figure, which no table shows."""
+    lines = []
+    for variant, cells in found.items():
+        empty = [(cell, outcome) for cell, outcome in cells if not outcome.results]
+        if empty:
+            splits = dict.fromkeys(cell.split for cell, _ in empty)
+            said = [line for _, outcome in empty for each in outcome.protocol.values() for line in each]
+            why = dict.fromkeys(line for line in said if line.startswith(MISSING) or NOT_POSSIBLE in line)
+            lines.append(f"{variant.name}: no figure of {', '.join(splits)}. {' '.join(why)}".strip())
+    return lines
+
+
+def _lines(head: str, results: Sequence[Result], outcomes: Sequence[Outcome]) -> list[str]:
+    """The protocol of a head: who tested over all parts, and what does not differ from part to part."""
+    results = [result for result in results if result.head == head]
+    said = [outcome.protocol.get(head, []) for outcome in outcomes]
+    first = next(filter(None, said), [])
+    people = _people(results)
+    one_class = not_counted(results, head)
+    of_one = next((line.removeprefix("People: ") for line in first if line.startswith("People:")), "")
     n_parts = len({result.split for result in results})
-    people = {person for result in results for person in result.figures["by_subject"]}
-    yield f"Tested: {count(len(people), 'person', 'people')}."
-    of_one = next((line.removeprefix("People: ") for line in lines if line.startswith("People:")), "")
-    if of_one:
-        turns = f"{n_parts} parts test in turn, of one: " if n_parts > 1 else ""
-        yield f"{turns}{of_one}"
+    turns = f"{n_parts} parts test in turn, of one: " if n_parts > 1 else ""
+    lines = [f"Tested: {count(len(people - set(one_class)), 'person', 'people')}."]
+    lines += [f"{turns}{of_one}"] if of_one else []
+    for lead, names in _absent(said).items():
+        signal = lead.removeprefix(LACKING).partition(" ")[0] if lead.startswith(LACKING) else ""
+        if absent := names - _people(one for one in results if signal in ("", one.tested_on)):
+            lines.append(f"{lead}: {listed(absent)}.")
+    if one_class:
+        lines.append(f"Not counted, having test windows of one class alone: {listed(one_class)}.")
+    return [*lines, *one_class_lines(results, head), *(line for line in first if not _is_of_part(line))]
 
 
-def _how(lines: Sequence[str]) -> list[str]:
-    """The lines of a protocol that do not differ from part to part."""
-    return [line for line in lines if not line.startswith(("People:", "Tested:", "Seeds:"))]
+def _people(results: Iterable[Result]) -> set[str]:
+    return {person for result in results for person in result.figures["by_subject"]}
+
+
+def _absent(said: Iterable[Sequence[str]]) -> Mapping[str, set[str]]:
+    """Who did not test in some part: "Did not test, without a window that can be used" → names."""
+    absent: dict[str, set[str]] = {}
+    for line in (line for lines in said for line in lines if line.startswith((MISSING, LACKING))):
+        lead, _, names = line.rstrip(".").rpartition(": ")
+        absent.setdefault(lead, set()).update(names.split(", "))
+    return absent
+
+
+def _is_of_part(line: str) -> bool:
+    """Whether a line of a protocol is of the people of one part, or of the method of one cell."""
+    return line.startswith(("People:", "Tested:", "Seeds:", "Nobody", "Not ", MISSING, LACKING)) or (
+        NOT_POSSIBLE in line
+    )

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bci_m2s.errors import ContractError, UsageError
+from bci_m2s.errors import UsageError
 from bci_m2s.files.access import make_private_folder, refuse_full
-from bci_m2s.text import printable
+from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import RESULT, Cell, Outcome, read_outcome
 from bci_m2s.training.study.command import STUDY, seeds_of
 from bci_m2s.training.study.groups import groups_of
 from bci_m2s.training.study.report import versions_of, write_report
-from bci_m2s.training.study.settings import StudySettings, folder_name
+from bci_m2s.training.study.settings import StudySettings, folder_name, read_begun
 from bci_m2s.training.study.tables import write_tables
 from bci_m2s.training.study.variants import FILE, Variant
 from bci_m2s.training.training_file import load_training
@@ -70,7 +68,7 @@ def report_studies(folders: Sequence[Path], out: Path, command: Sequence[str]) -
 
 def read_study(folder: Path) -> Joined:
     """The rows and cells of one study, as they lie in its folder. Raises UsageError."""
-    study = _read_settings(folder)
+    study = read_begun(folder / STUDY)
     joined = Joined(study)
     for variant in sorted(_variants(study, folder), key=lambda one: _place(study, one)):
         joined.variants[variant] = load_training(variant.file)
@@ -78,16 +76,6 @@ def read_study(folder: Path) -> Joined:
     if not joined.variants:
         raise UsageError(f"{folder}: got {STUDY} without training files, expected the folder of a study")
     return joined
-
-
-def _read_settings(folder: Path) -> StudySettings:
-    path = folder / STUDY
-    try:
-        return StudySettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UsageError(f"{folder}: got a folder without {STUDY}, expected a study's") from None
-    except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
-        raise UsageError(f"{path}: holds no study: {printable(problem)}") from None
 
 
 def _variants(study: StudySettings, folder: Path) -> Iterator[Variant]:
@@ -99,7 +87,7 @@ def _variants(study: StudySettings, folder: Path) -> Iterator[Variant]:
     for file in folder.glob("/".join(["*"] * depth) + f"/{FILE}"):
         parts = file.parent.relative_to(folder).parts
         if all(part in of_part for part, of_part in zip(parts, names, strict=False)):
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+            values, _ = read_yaml(file)
             point = tuple((key, _value(values, key)) for key in study.grid)
             data, protocol, method = (of_part[part] for part, of_part in zip(parts, names, strict=False))
             yield Variant(data, protocol, method, point, file.parent)
@@ -128,7 +116,8 @@ def _place(study: StudySettings, variant: Variant) -> tuple[int, ...]:
 def _cells(variant: Variant) -> Iterator[tuple[Cell, Outcome]]:
     """Those that are done, seed by seed."""
     folders = [path.parent for path in variant.folder.glob(f"seed-*/*/{RESULT}")]
-    for seed, folder in sorted((int(one.parent.name.removeprefix("seed-")), one) for one in folders):
+    numbered = [(one.parent.name.removeprefix("seed-"), one) for one in folders]  # or "seed-0 copy"
+    for seed, folder in sorted((int(number), one) for number, one in numbered if number.isdecimal()):
         cell = Cell(variant.name, variant.file, folder, folder, seed, folder.name)
         outcome = read_outcome(cell)
         if outcome is not None:

@@ -15,7 +15,7 @@ from bci_m2s.training.results.summary import Difference, Summary
 from bci_m2s.training.results.tables import T_TEST_EXPLAINED, known_p
 from bci_m2s.training.settings import TrainingSettings
 from bci_m2s.training.study.cell import RESULT
-from bci_m2s.training.study.groups import Group, OfHead, Outcomes
+from bci_m2s.training.study.groups import Group, OfHead, Outcomes, without_figures
 from bci_m2s.training.study.schedule import duration
 from bci_m2s.training.study.sections import paper_table
 from bci_m2s.training.study.sections.calibration import add_calibration
@@ -71,6 +71,7 @@ def write_report(
     top = [f"Made by: {shlex.join(command)}"]
     top += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items())]
     warnings = [] if n_done == n_cells else [f"Not complete: {n_done} of {n_cells} cells."]
+    warnings += without_figures(found)
     warnings += _warnings(variants, versions["bci_m2s"])
     path = out / "report.html"
     write_whole(path, page.html(top, warnings), overwrite=True)
@@ -92,7 +93,7 @@ def versions_of(found: Outcomes) -> dict[str, str]:
     for cells in found.values():
         for cell, _ in cells:
             kept = json.loads((cell.folder / RESULT).read_text(encoding="utf-8"))
-            for name, version in kept.get("versions", {}).items():
+            for name, version in (kept.get("versions") or {}).items():
                 versions.setdefault(name, {})[version] = None
     return {name: ", ".join(of_name) for name, of_name in versions.items()}
 
@@ -115,8 +116,8 @@ def _show(page: Page, group: Group, found: Outcomes) -> None:
     for of_head in group.heads:
         page.heading(f"Every figure of {of_head.head}")
         page.table(COLUMNS, [_figure_cells(one) for one in of_head.summaries], COLUMNS[2:])
-    for line in group.lines:
-        page.paragraph(line, "note")
+        for line in of_head.lines:
+            page.paragraph(line, "note")
 
 
 def _show_confusions(page: Page, of_head: OfHead) -> None:

@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bci_m2s.errors import ContractError
+from bci_m2s.errors import ContractError, UsageError
 from bci_m2s.files.explain import refused
 from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.files.yaml_kind import refuse_other
-from bci_m2s.text import quoted
+from bci_m2s.text import printable, quoted
 from bci_m2s.training.methods import METHODS
 from bci_m2s.training.settings import MOST_SEEDS
 
@@ -83,7 +84,7 @@ class StudySettings(_Part):
             if entry.method not in METHODS:
                 expected = f"a method{METHODS.unknown(entry.method[:60])}"
                 raise ContractError("study", f"methods.{name}.method", quoted(entry.method), expected)
-            if name.endswith(APPROXIMATE):
+            if name.casefold().strip().endswith(APPROXIMATE.strip()):
                 expected = "a name without what tables add to those of methods without released code"
                 raise ContractError("study", "methods", quoted(name), expected)
         for part, names in (
@@ -92,9 +93,14 @@ class StudySettings(_Part):
             folders: dict[str, str] = {}
             for name in names:
                 other = folders.setdefault(folder_name(name), name)
-                if other != name or not folder_name(name):
+                if not folder_name(name):
+                    expected = "a name with a letter from a to z or a digit, for its folder"
+                    raise ContractError("study", part, quoted(name), expected)
+                if other != name:
                     expected = f"a name with letters or digits, unlike {quoted(other)}"
                     raise ContractError("study", part, quoted(name), expected)
+                if not name.isprintable():  # a line break would end a row of the tables
+                    raise ContractError("study", part, quoted(name), "one line of printable signs")
                 if len(name) > LONGEST:
                     raise ContractError("study", part, quoted(name[:20]), f"at most {LONGEST} letters")
         return self
@@ -146,6 +152,22 @@ def _has(values: Any, key: str) -> bool:
 def folder_name(name: str) -> str:
     """A name as that of a folder: "CLIP + CPC" becomes "clip-cpc"."""
     return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
+
+
+def read_begun(path: Path) -> StudySettings:
+    """The study of a folder, as its ``study.yaml`` says.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it is damaged.
+    """
+    try:
+        return StudySettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(f"{path.parent}: got a folder without {path.name}, expected a study's") from None
+    except (OSError, ValueError, yaml.YAMLError, ContractError) as problem:
+        raise UsageError(f"{path}: holds no study: {printable(problem)}") from None
 
 
 def load_study(path: Path) -> StudySettings:

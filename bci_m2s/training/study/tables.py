@@ -13,7 +13,7 @@ from bci_m2s.training.results.evaluation import Result
 from bci_m2s.training.results.metrics import calibration_error
 from bci_m2s.training.results.tables import markdown, markdown_table
 from bci_m2s.training.study.cell import Cell, Outcome
-from bci_m2s.training.study.groups import Group, Outcomes
+from bci_m2s.training.study.groups import Group, Outcomes, without_figures
 from bci_m2s.training.study.sections import paper_table
 from bci_m2s.training.study.sections.claim_tables import claims_markdown
 from bci_m2s.training.study.sections.costs import STAGES
@@ -40,6 +40,8 @@ def write_tables(
     n_done = sum(map(len, found.values()))
     if n_done < n_cells:
         parts += [f"**Not complete**: {n_done} of {n_cells} cells.", ""]
+    if empty := without_figures(found):
+        parts += [*(f"- {line}" for line in empty), ""]
     parts += _protocols(groups)
     for group in groups:
         parts += _group(group)
@@ -67,7 +69,7 @@ def _group(group: Group) -> Iterator[str]:
         yield f"### {one.head}"
         yield ""
         yield from (*paper_table.paper_table(group, one).markdown(), "", paper_table.EXPLAINED, "")
-        yield markdown(one.summaries, group.lines, one.classes, one.differences)
+        yield markdown(one.summaries, one.lines, one.classes, one.differences)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

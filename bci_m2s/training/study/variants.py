@@ -16,6 +16,7 @@ from bci_m2s.errors import ConfigurationError, UsageError
 from bci_m2s.files.access import make_private_folder
 from bci_m2s.files.shipped import find_training
 from bci_m2s.files.whole import write_whole
+from bci_m2s.files.yaml_file import read_yaml
 from bci_m2s.text import printable
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.settings import TrainingSettings, laid_over
@@ -71,6 +72,7 @@ def make_variants(
     """
     made: dict[Variant, TrainingSettings] = {}
     folders: dict[Path, Variant] = {}
+    alike: dict[tuple[str, str, str, str], Variant] = {}
     below = {name: _below(study, path, name) for name in study.data}
     for data, protocol, method, point in itertools.product(
         study.data, study.protocols, study.methods, _points(study.grid)
@@ -84,7 +86,10 @@ def make_variants(
             words = f"{variant.name}: in the same folder as {other.name}; make them two methods"
             raise ConfigurationError(f"{path}: grid: {words}")
         values = _values(study, variant, below[data])
-        made[variant] = _checked(variant, study, path, values)
+        made[variant] = settings = _checked(variant, study, path, values)
+        other = alike.setdefault((data, protocol, method, settings.model_dump_json()), variant)
+        if other is not variant:  # values that are one to a training file, as 1, 1.0 and true are
+            raise ConfigurationError(f"{path}: grid: {variant.name}: the same settings as {other.name}")
         if not may_lack_data:
             _check_root(variant, study, path, made[variant])
         _write(variant, values)
@@ -138,7 +143,7 @@ def _refuse_changed(variant: Variant, text: str) -> None:
     """
     if not any(variant.folder.glob("seed-*/*/cell.json")):
         return
-    begun = _without_root(yaml.safe_load(variant.file.read_text(encoding="utf-8")))
+    begun = _without_root(read_yaml(variant.file)[0])
     wanted = _without_root(yaml.safe_load(text))
     keys = (begun | wanted).keys() - {"seeds"}
     if changed := sorted(key for key in keys if begun.get(key) != wanted.get(key)):

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.linalg import eigvalsh
 from support.small_pairs import training_settings
 
 from bci_m2s.training.data.sessions import SessionFeatures
 from bci_m2s.training.data.windows import WindowSet
-from bci_m2s.training.methods import NotPossible
+from bci_m2s.training.methods import NotPossible, riemann
 from bci_m2s.training.methods.riemann import centred_session, covariances_of, fit_tangent, matrices
 from bci_m2s.training.run.raw_features import raw_settings
 
@@ -65,6 +66,34 @@ def test_a_session_is_centred_by_its_own_baseline_and_begins_after_it():
     np.testing.assert_allclose(mean, np.eye(N_CHANNELS), atol=0.03)
     normaliser.name = "training"
     assert centred_session(session, {"eeg": SimpleNamespace(normaliser=normaliser)}).values["eeg"] is rows
+
+
+@pytest.mark.parametrize(("channels", "length"), [(62, 1953), (32, 528), (14, 105)])
+def test_a_triangle_has_a_number_for_each_pair_of_channels(channels, length):
+    assert matrices(np.ones((1, length))).shape == (1, channels, channels)
+
+
+def test_a_session_through_another_mixing_has_the_same_distances_about_the_same_mean(monkeypatch):
+    """Centring takes away what electrodes and skull do to all of a session's covariances alike."""
+    monkeypatch.setattr(riemann, "SHRINKAGE", 0.0)
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(8, N_CHANNELS, 50))
+    of_mixing = [distances_centred(signal, mixing) for mixing in (np.eye(4), rng.normal(size=(4, 4)))]
+    assert of_mixing[0].max() > 0.5
+    np.testing.assert_allclose(of_mixing[1], of_mixing[0], rtol=1e-3, atol=1e-3)
+
+
+def distances_centred(signal, mixing):
+    """Riemannian distances between a session's windows, its baseline being the same windows before."""
+    rows = np.stack([(mixing @ one @ one.T @ mixing.T / 50)[UPPER] for one in signal]).astype(np.float32)
+    values, usable = {"eeg": np.concatenate([rows, rows])}, {"eeg": np.ones(16, bool)}
+    session = SessionFeatures("1", "1", np.arange(16.0), values, usable, ())
+    normaliser = SimpleNamespace(name="baseline", params={"duration_s": 7.5})
+    found = centred_session(session, {"eeg": SimpleNamespace(normaliser=normaliser)}).values["eeg"]
+    centred = matrices(found[8:].astype(float))
+    np.testing.assert_allclose(centred.mean(axis=0), np.eye(N_CHANNELS), atol=1e-6)
+    pairs = [eigvalsh(one, other) for one in centred for other in centred]
+    return np.sqrt((np.log(pairs) ** 2).sum(axis=1))
 
 
 def test_features_that_were_distributed_are_no_raw_eeg():

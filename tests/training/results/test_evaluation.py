@@ -8,9 +8,10 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from support.small_pairs import PAIR, corpus, finetune_settings, job, training_settings, unit
 
-from bci_m2s.errors import ContractError, OutputError
+from bci_m2s.errors import ContractError, OutputError, TrainingError
 from bci_m2s.model.model_file import load_model_file, unpack_modality
 from bci_m2s.model.predictor import load_model
+from bci_m2s.training.data.windows import WindowSet
 from bci_m2s.training.methods import METHODS, NotPossible
 from bci_m2s.training.methods.cca import CCA
 from bci_m2s.training.methods.finetune import head_logits, project
@@ -29,6 +30,7 @@ from bci_m2s.training.methods.pretrain import load_pretrained, pretrain
 from bci_m2s.training.methods.pseudo import PSEUDO
 from bci_m2s.training.results.evaluation import (
     EvaluationSetup,
+    evaluate,
     evaluate_files,
     evaluate_fitted,
     evaluate_guesses,
@@ -312,3 +314,30 @@ def test_a_record_that_is_no_json_is_refused(trained, tmp_path):
     with pytest.raises((ContractError, ValueError)):
         trained.write(tmp_path / "a.safetensors", record={"loss": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+N = 40  # windows
+
+
+@pytest.mark.parametrize(
+    ("guesses", "chances", "words"),
+    [
+        (np.full(N, np.nan), None, r"float64 \(40,\), expected a class index from 0 to 1 for each of 40"),
+        (np.zeros(N - 1, int), None, r"got guesses int64 \(39,\)"),
+        (np.zeros((N, 2), int), None, r"got guesses int64 \(40, 2\)"),
+        (np.zeros(1, int), None, r"got guesses int64 \(1,\)"),  # else it would be everybody's
+        (np.full(N, 2), None, "2 to 2, expected a class index from 0 to 1"),
+        (np.full(N, -1), None, "-1 to -1, expected a class index from 0 to 1"),  # else the last class
+        (None, None, r"got guesses object \(\)"),
+        (np.zeros(N, int), np.full((N, 2), np.nan), r"got probabilities float64 \(40, 2\), expected"),
+        (np.zeros(N, int), np.full((N, 2), -0.1), "expected numbers from 0 to 1"),
+        (np.zeros(N, int), np.full((N, 3), 0.3), r"of shape \(40, 2\)"),
+    ],
+)
+def test_what_is_no_answer_is_counted_as_none(guesses, chances, words):
+    """A method of somebody's own may give anything."""
+    labels = np.arange(N) % 2
+    windows = WindowSet({}, {}, {"emotion": labels}, *(np.zeros(N, int) for _ in range(4)))
+    setup = EvaluationSetup("fold-1", 0, "emotion", 2, ("a",))
+    with pytest.raises(TrainingError, match=f"mine: got .*{words}|mine: {words}"):
+        evaluate(setup, "mine", "eeg", "eeg", windows, guesses, chances=chances)

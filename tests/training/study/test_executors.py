@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
@@ -98,7 +99,8 @@ def test_a_killed_worker_costs_its_cell_only_and_the_table_is_the_local_one(stud
 @pytest.mark.skipif(
     sys.platform == "win32", reason="Ctrl-C for a group of processes is another thing there"
 )
-def test_ctrl_c_leaves_whole_cells_and_no_process(study, tmp_path):
+@pytest.mark.parametrize("stop", ["Ctrl-C", "SIGTERM"])
+def test_what_stops_it_leaves_whole_cells_and_no_process(study, tmp_path, stop):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "bci_m2s", "study", str(study), "--output", str(out), "--workers", "2"]
 
@@ -116,7 +118,10 @@ def test_ctrl_c_leaves_whole_cells_and_no_process(study, tmp_path):
     running = start()
     try:
         until(lambda: running.poll() is not None or list(out.rglob("cell.json")))
-        os.killpg(running.pid, signal.SIGINT)
+        if stop == "Ctrl-C":  # goes to all of the terminal's processes, and SIGTERM to one
+            os.killpg(running.pid, signal.SIGINT)
+        else:
+            running.terminate()
         printed, _ = running.communicate(timeout=LONGEST_S)
         assert running.returncode == 130, printed
         assert "of 8 cells done; --resume runs the others" in printed
@@ -132,6 +137,45 @@ def test_ctrl_c_leaves_whole_cells_and_no_process(study, tmp_path):
     printed, _ = again.communicate(timeout=LONGEST_S)
     assert again.returncode == 0, printed
     assert f"{len(found)} of 8 were done before" in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process keeps the number of a parent that is gone")
+def test_a_worker_ends_with_the_study_however_that_ended(tmp_path):
+    """Else its cell would be run twice, by it and by --resume."""
+    waits = (
+        "import os, sys, time\n"
+        "from dataclasses import dataclass\n"
+        "from pathlib import Path\n"
+        "from support.study_jobs import Job\n"
+        "from bci_m2s.training.study.executors import run_locally\n"
+        "class Waits(Job):\n"
+        "    def run(self):\n"
+        "        (self.folder / self.name).write_text(str(os.getpid()))\n"
+        "        time.sleep(300)\n"
+        "list(run_locally([Waits(name, Path(sys.argv[1])) for name in 'ab'], 2))\n"
+    )
+    folders = os.pathsep.join(map(str, (Path(__file__).parents[2], *sys.path)))
+    command = [sys.executable, "-c", waits, str(tmp_path)]
+    running = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": folders}, start_new_session=True)
+    numbers = [tmp_path / name for name in "ab"]
+    try:
+        until(
+            lambda: running.poll() is not None or all(one.exists() and one.read_text() for one in numbers)
+        )
+        assert running.poll() is None
+        workers = [int(one.read_text()) for one in numbers]
+        running.kill()
+        running.wait()
+        until(lambda: not any(map(is_process, workers)))
+    finally:
+        if is_group(running.pid):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def is_process(number):
+    """Whether it runs; one that nobody has waited for does not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True).stdout
+    return state.strip()[:1] not in ("", "Z")
 
 
 def is_group(number):

@@ -14,7 +14,7 @@ from support.training_files import training_values
 from typer.testing import CliRunner
 
 from bci_m2s.commands.cli import app
-from bci_m2s.errors import OutputError, UsageError
+from bci_m2s.errors import ConfigurationError, OutputError, UsageError
 from bci_m2s.files.html_page import Page
 from bci_m2s.training.page.studies import write_studies
 from bci_m2s.training.results.metrics import reliability
@@ -153,7 +153,7 @@ def test_labels_of_both_stand_behind_those_of_each():
         "both → eye",
         "both → both",
     ]
-    assert OfHead("emotion", (), "M2S", {}, summaries, []).directions == expected
+    assert OfHead("emotion", (), "M2S", {}, summaries, [], []).directions == expected
 
 
 def test_protocols_stand_side_by_side_and_above_all_else(made, tmp_path):
@@ -251,6 +251,61 @@ def test_cells_that_are_missing_are_counted(made, tmp_path):
     (folder / "tiny" / "people-apart" / "m2s" / "seed-1" / "fold-2" / "cell.json").unlink()
     report_studies([folder], tmp_path / "out", [])
     assert "Not complete: 5 of 6 cells." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_who_is_not_counted_is_said_of_all_parts_together(made):
+    folder = made("one", {APART: {"linear": 0.7}})
+    for fold, person in (("fold-1", "a"), ("fold-2", "c")):
+        path = folder / "tiny" / "people-apart" / "linear" / "seed-0" / fold / "cell.json"
+        kept = json.loads(path.read_text())
+        kept["protocol"]["emotion"] += [f"Not counted, having test windows of one class alone: {person}."]
+        for one in kept["results"]:
+            one["figures"]["counts_by_subject"][person] = [[3, 1], [0, 0]]
+        path.write_text(json.dumps(kept))
+    (group,) = groups(folder)
+    assert group.heads[0].lines == [
+        "Tested: 2 people.",
+        "Not counted, having test windows of one class alone: a, c.",
+        "Split: stated.",
+    ]
+
+
+def damaged(kept):
+    del kept["results"][0]["figures"]["kappa"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damaged, "cannot be read: no kappa; delete it"),
+        (lambda kept: kept.update(cpu_s=None), "cannot be read: cpu_s: None; delete it"),
+        (lambda kept: kept.update(protocol=[]), r"cannot be read: protocol: \[\]; delete it"),
+    ],
+)
+def test_a_damaged_cell_is_named(made, tmp_path, damage, words):
+    folder = made("one", {APART: {"M2S": 0.8}})
+    path = next(folder.rglob("cell.json"))
+    kept = json.loads(path.read_text())
+    damage(kept)
+    path.write_text(json.dumps(kept))
+    with pytest.raises(UsageError, match=words):
+        report_studies([folder], tmp_path / "out", [])
+    path.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read"):
+        report_studies([folder], tmp_path / "out", [])
+
+
+def test_files_that_are_not_the_studys_own_are_named_or_passed_over(made, tmp_path):
+    folder = made("one", {APART: {"M2S": 0.8}})
+    rows = folder / "tiny" / "people-apart" / "m2s"
+    (rows / "seed-0").rename(rows / "seed-0 copy")
+    assert not read_study(folder).found[next(iter(read_study(folder).found))]
+    (rows / "training.yaml").write_text("a: [")
+    with pytest.raises(ConfigurationError, match=r"training\.yaml:"):
+        report_studies([folder], tmp_path / "out", [])
+    (folder / "study.yaml").write_text("")
+    with pytest.raises(UsageError, match=r"study\.yaml: holds no study"):
+        report_studies([folder], tmp_path / "out", [])
 
 
 def test_the_page_of_the_docs_has_table_picture_and_claims_of_each_study(made, tmp_path):

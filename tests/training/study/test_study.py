@@ -173,6 +173,43 @@ def test_a_study_that_runs_is_not_run_beside_itself(study, tmp_path):
     assert run(path, out)[0] == 0
 
 
+def test_a_cell_that_another_process_runs_is_left_to_it(study, tmp_path):
+    """As a worker of a cluster does, whose study was stopped and gone on with."""
+    out = tmp_path / "out"
+    path = study(methods={"linear": {"method": "linear"}}, seeds=1)
+    theirs = out / "tiny" / "as-in-the-file" / "linear" / "seed-0" / "fold-1"
+    theirs.mkdir(parents=True)
+    with held(theirs, "a cell is running"):
+        status, printed = run(path, out)
+    assert status == 1
+    assert "fold-1: this cell is running, in another process; --resume looks again" in printed
+    assert [one.parent.name for one in out.rglob("cell.json")] == ["fold-2"]
+    assert run(path, out, resume=True)[0] == 0
+
+
+def test_cells_without_a_figure_are_named_with_the_reason(study, tmp_path, monkeypatch):
+    original = cells.run_evaluate
+
+    def nobody(checked, folder, console):
+        original(checked, folder, console)
+        if checked.only == "fold-1":
+            lines = ["Tested: 0 of 2 people: .", "Did not test, without a window that can be used: ann, bob."]
+            empty = {"results": [], "protocol": {"emotion": lines}}
+            (folder / "results.json").write_text(json.dumps(empty))
+
+    monkeypatch.setattr(cells, "run_evaluate", nobody)
+    out = tmp_path / "out"
+    status, printed = run(study(methods={"linear": {"method": "linear"}}, seeds=1), out)
+    words = "tiny, as in the file, linear: no figure of fold-1. Did not test, without a window"
+    assert status == 0
+    assert words in printed
+    assert words in (out / "report.html").read_text()
+    table = (out / "tables.md").read_text()
+    assert words in table
+    assert "- Tested: 3 people." in table
+    assert "- Did not test, without a window that can be used: ann, bob." in table
+
+
 NOBODY = {"kind": "named", "test": ["nobody"], "validation": ["none"]}
 
 
@@ -319,6 +356,11 @@ def test_grid_and_protocols_make_tables_of_their_own(study, tmp_path):
         ({"grid": {"finetune.learning_rates": [[0.1], [0.2]]}}, r"got '\[0\.1\]', expected numbers"),
         ({"grid": {"split.seed": [1, -1]}}, r"split\.seed -1: in the same folder as .*split\.seed 1"),
         ({"protocols": {"x": {"split": {"seed": -1}}}}, r"split\.seed: got -1"),
+        ({"grid": {"pretrain.predictions": [1, 1.0]}}, r"ons 1\.0: the same settings as .*predictions 1$"),
+        ({"grid": {"finetune.linear": [True, 1]}}, r"linear 1: the same settings as .*linear True$"),
+        ({"methods": {"α": {}}}, "got 'α', expected a name with a letter from a to z or a digit"),
+        ({"methods": {"a\nb": {}}}, r"got 'a\\nb', expected one line of printable signs"),
+        ({"methods": {"mine (Approximate) ": {}}}, "expected a name without what tables add"),
         ({"methods": {"x" * 101: {}}}, "expected at most 100 letters"),
         ({"grid": {f"pretrain.{key}": [*range(100)] for key in "abc"}}, "got 3000000, .* at most 10000"),
         ({"seeds": 0}, r"seeds: got 0, expected"),
