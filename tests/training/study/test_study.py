@@ -193,7 +193,8 @@ def test_cells_without_a_figure_are_named_with_the_reason(study, tmp_path, monke
     def nobody(checked, folder, console):
         original(checked, folder, console)
         if checked.only == "fold-1":
-            lines = ["Tested: 0 of 2 people: .", "Did not test, without a window that can be used: ann, bob."]
+            nobody_tested = "Did not test, without a window that can be used: ann, bob."
+            lines = ["Tested: 0 of 2 people: .", nobody_tested]
             empty = {"results": [], "protocol": {"emotion": lines}}
             (folder / "results.json").write_text(json.dumps(empty))
 
