@@ -41,7 +41,8 @@ from bci_m2s.training.run.pretraining import run_pretrain
 from bci_m2s.training.study.features import sessions_of
 from bci_m2s.training.training_file import load_training
 
-NEEDED = ("balanced_accuracy", "kappa", "f1", "confusion", "by_subject", "counts_by_subject")  # by tables
+# figures of every result that tables take
+IN_TABLES = ("balanced_accuracy", "kappa", "f1", "confusion", "by_subject", "counts_by_subject")
 RESULT, CONFIG, FEATURES, LOG = "cell.json", "config.yaml", "features", "log.txt"
 
 
@@ -177,7 +178,7 @@ def read_outcome(cell: Cell) -> Outcome | None:
     try:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         results = [Result(**entry) for entry in kept["results"]]
-        if lacking := {name for one in results for name in NEEDED if name not in one.figures}:
+        if lacking := {name for one in results for name in IN_TABLES if name not in one.figures}:
             raise ValueError(f"no {', '.join(sorted(lacking))}")
         if wrong := [name for name in ("protocol", "cpu_s") if not isinstance(kept[name], dict)]:
             raise ValueError(f"{wrong[0]}: {quoted(kept[wrong[0]])}")
