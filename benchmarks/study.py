@@ -1,8 +1,8 @@
 """How much faster a study is with two workers, and what a cell costs beside its work.
 
-Cells are those of a small study of simulated people, whose features are computed before. What two
-workers take to start counts, about 3 s. Jobs that do nothing go to a
-Dask cluster of this computer and to local processes, two workers each.
+Cells are those of a small study of simulated people, whose features are computed before. What two workers
+take to start counts, about 3 s. Jobs that do nothing go to a Dask cluster of this computer and to local
+processes, two workers each.
 """
 
 from __future__ import annotations
