@@ -37,11 +37,10 @@ from bci_m2s.session.setup.shipped import find_protocol
 from bci_m2s.session.terminal.view import make_console
 from bci_m2s.text import printable, typed
 
-RUNNING = "this session is running"
-
 if TYPE_CHECKING:
     from bci_m2s.session.takes import Takes
 
+RUNNING = "this session is running"
 RESUMED = "take-{}"
 BETWEEN_TAKES_S = 1.0  # at least, between the stamps of a simulated person's takes
 

@@ -153,6 +153,8 @@ class Inference:
             self._asked.append((judge, due))
             self.due += due
         stream.wanted_n = 1 if self.is_alone else self._wanted_n(modality)
+        if stream.is_wanted:  # what came meanwhile: its reader went by the number before
+            self.wake.set()
 
     def _wanted_n(self, modality: str) -> int:
         """Samples until a block of anybody who judges is complete, but a moment's at most."""

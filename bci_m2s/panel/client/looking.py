@@ -10,6 +10,7 @@ import math
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ Streams = Mapping[str, Any]  # of the network, by uid
 Briefs = Mapping[str, StreamInfo]  # what each says of itself without being asked
 
 
-class Looking:
+class Looking(ABC):
     """A thread that serves inlets, and now and then looks at which streams there are.
 
     Subclasses say what is done with them. All but ``start`` and ``close`` is this thread's own.
@@ -60,15 +61,15 @@ class Looking:
 
     # ---- of subclasses ----
 
+    @abstractmethod
     def _look(self, streams: Streams, briefs: Briefs) -> None:
         """Heed which streams there are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _serve(self) -> None:
         """Take what has come."""
-        raise NotImplementedError
 
-    def _let_go(self) -> None:
+    def _let_go(self) -> None:  # noqa: B027 - most have nothing to let go of
         """At the end."""
 
     # ---- the thread ----

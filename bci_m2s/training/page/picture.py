@@ -14,6 +14,7 @@ from bci_m2s.files.whole import write_whole
 from bci_m2s.training.page.found import Found
 from bci_m2s.training.page.plan import PROTOCOLS
 from bci_m2s.training.results.summary import Row, rows_of
+from bci_m2s.training.study.sections.pictures import draw_dots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,6 @@ WITHIN, CROSSED = ("linear", "cca", "random", "pretrained"), ("pseudo", "cca", "
 LABELS = {"linear": "linear", "cca": "CCA", "random": "random", "pretrained": "M2S", "pseudo": "pseudo"}
 GREY, OURS = "#808080", "#d0661f"  # both readable on white and on black
 PANEL_IN = (2.1, 1.75)
-DOT = 4e-3  # a line so short is a dot
 
 
 def draw(path: Path, found: Mapping[str, Found], title: str) -> None:
@@ -82,11 +82,8 @@ def _panel(axes: Any, rows: Mapping[str, Row | None]) -> None:
     for place, name in enumerate(rows):
         if name in means:
             colour = OURS if name == "pretrained" else GREY
-            values = list(means[name].values())
-            dots = np.array(
-                [[value, value + DOT, np.nan] for value in values]
-            ).ravel()  # one path: small files
-            axes.plot([place] * len(dots), dots, color=colour, linewidth=2.5, solid_capstyle="round")
+            values = np.array(list(means[name].values()))
+            draw_dots(axes, np.full(len(values), float(place)), values, colour)
             axes.plot([place - 0.25, place + 0.25], [np.mean(values)] * 2, color=colour, linewidth=2)
     axes.set_xticks(list(places), [LABELS[name] for name in rows])
     axes.set_xlim(-0.5, len(rows) - 0.5)

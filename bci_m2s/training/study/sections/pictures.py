@@ -72,8 +72,13 @@ def _line(axes: Any, place: int, one: Summary, people: FloatArray) -> None:
     axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
     # spread a little, the same way each time, so that equal people are seen
     spread = place + 0.22 * np.sin(np.arange(len(people)) * 2.4)
-    dots = np.column_stack([people, people + DOT, np.full(len(people), np.nan)]).ravel()  # one path: small
-    axes.plot(dots, np.repeat(spread, 3), color=colour, linewidth=2.5, solid_capstyle="round")
+    draw_dots(axes, people, spread, colour)
+
+
+def draw_dots(axes: Any, across: FloatArray, up: FloatArray, colour: str) -> None:
+    """Dots at places (n,) each, as one path: a marker each makes large files."""
+    dots = np.column_stack([across, across + DOT, np.full(len(across), np.nan)]).ravel()
+    axes.plot(dots, np.repeat(up, 3), color=colour, linewidth=2.5, solid_capstyle="round")
 
 
 def surface_figure(
