@@ -20,6 +20,7 @@ from bci_m2s.types import Estimate, Event, FloatArray, Status, StreamInfo, Trace
 ANSWER_TYPE = "Emotion"  # estimates, one stream per head
 STATUS_TYPE = "bci_m2s-status"  # JSON objects
 STATUS_PART = "status"  # behind the session's name and a dash in its name, behind its id in its source id
+EVIDENCE_PART = "evidence"  # the same, before a dash and the modality
 EVIDENCE_TYPE = "bci_m2s-evidence"  # what estimates rest on, one stream per modality
 RAW_TYPE = "bci_m2s-raw"  # samples for a display; no program may take it for the source itself
 OWN_TYPES = (STATUS_TYPE, EVIDENCE_TYPE, RAW_TYPE)  # of no use to anybody else

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from itertools import count
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bci_m2s.lsl.description import SessionDescription
-from bci_m2s.lsl.formats import ANSWER_TYPE, STATUS_PART, STATUS_TYPE
+from bci_m2s.lsl.formats import ANSWER_TYPE, EVIDENCE_PART, STATUS_PART, STATUS_TYPE
 from bci_m2s.session.setup.config import OutletSettings
 from bci_m2s.text import printable
 from bci_m2s.types import StreamInfo
@@ -47,6 +47,12 @@ class Neighbours:
                 name = info.name.removesuffix(f"-{STATUS_PART}") if info.type == STATUS_TYPE else info.name
                 taken.setdefault(name, set()).add(info.host)
         return taken
+
+
+def stream_names(name: str, heads: Collection[str], modalities: Collection[str]) -> set[str]:
+    """Names of all streams that a session sends, whose outlet has a name."""
+    answers = {f"{name}-{head}" for head in heads} if len(heads) > 1 else {name}
+    return answers | {f"{name}-{STATUS_PART}"} | {f"{name}-{EVIDENCE_PART}-{one}" for one in modalities}
 
 
 def with_own_name(

@@ -22,6 +22,7 @@ import pylsl
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import (
     ANSWER_TYPE,
+    EVIDENCE_PART,
     EVIDENCE_TYPE,
     STATUS_PART,
     STATUS_TYPE,
@@ -144,9 +145,10 @@ class EvidenceOutlet:
 
     def __init__(self, session: SessionDescription, modality: str, names: Sequence[str]) -> None:
         self._heads = list(session.heads)
-        name, (labels, units) = f"evidence-{modality}", evidence_channels(names)
+        name, (labels, units) = f"{EVIDENCE_PART}-{modality}", evidence_channels(names)
         info = StreamInfo(
             f"{session.outlet_name}-{name}",
+            EVIDENCE_PART,
             EVIDENCE_TYPE,
             _source_id(session, name),
             labels=labels,

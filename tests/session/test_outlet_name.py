@@ -9,7 +9,8 @@ from rich.console import Console
 from bci_m2s.lsl.description import SessionDescription
 from bci_m2s.lsl.formats import ANSWER_TYPE, STATUS_TYPE
 from bci_m2s.session import outlet_name
-from bci_m2s.session.outlet_name import Namesakes, free_name, namesakes, with_own_name
+from bci_m2s.session.outlet_name import Namesakes, free_name, namesakes, stream_names, with_own_name
+from bci_m2s.sinks import outlets
 from bci_m2s.types import StreamInfo
 
 
@@ -26,6 +27,18 @@ from bci_m2s.types import StreamInfo
 )
 def test_a_name_that_is_free(taken, name):
     assert free_name("bci_m2s", taken, "lab") == name
+
+
+@pytest.mark.parametrize("heads", [{"emotion": ("a", "b")}, {"emotion": ("a", "b"), "arousal": ("c", "d")}])
+def test_the_names_of_streams_are_those_that_are_sent(heads, monkeypatch):
+    sent = set()
+    monkeypatch.setattr(outlets, "make_outlet", lambda info, *_how: sent.add(info.name))
+    session = SessionDescription(outlet_name="mine", heads=heads, modalities=("eeg", "eye"))
+    outlets.OutletSink(None, session).open()
+    outlets.StatusSink(None, session).open()
+    for modality in session.modalities:
+        outlets.EvidenceOutlet(session, modality, ["x"])
+    assert stream_names("mine", heads, session.modalities) == sent
 
 
 class Known:

@@ -121,11 +121,17 @@ def _folded(text: str) -> str:
 
 MOST_PARTICIPANTS = 64
 PARTICIPANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
+TAKE = re.compile(r"take-\d+")
 
 
 def _participant(name: str) -> str:
     if not PARTICIPANT.fullmatch(name):
         raise ValueError("1 to 32 letters, digits, - and _, of ASCII: a folder has this name")
+    if DEVICE.fullmatch(name):
+        raise ValueError("an id that is no device on Windows: a folder has this name")
+    if TAKE.fullmatch(name):
+        raise ValueError("an id that is no take's folder: a participant's folder has this name")
     return name
 
 

@@ -13,6 +13,7 @@ from bci_m2s.errors import ConfigurationError
 from bci_m2s.files.explain import refused
 from bci_m2s.files.places import with_line
 from bci_m2s.files.yaml_file import read_yaml
+from bci_m2s.session.outlet_name import stream_names
 from bci_m2s.session.setup.build import Plan, disagreement
 from bci_m2s.session.setup.config import PipelineSettings
 from bci_m2s.sources import StreamSettings
@@ -31,7 +32,8 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
     Raises
     ------
     ConfigurationError
-        What is said of a participant is no setting of a stream, or two would read the same stream.
+        What is said of a participant is no setting of a stream, or two would read the same stream, or
+        send streams of the same name.
     """
     values, lines = read_yaml(plan.path)
     plans: dict[str, Plan] = {}
@@ -52,7 +54,25 @@ def plans_of(plan: Plan) -> dict[str, Plan]:
                         f"stream, expected {PLACE} in its name, or a stream for each of them"
                     )
         plans[name] = replace(plan, settings=settings)
+    if words := _namesakes(plans):
+        raise ConfigurationError(with_line(plan.path, lines, words))
     return plans
+
+
+def _namesakes(plans: Mapping[str, Plan]) -> str:
+    """Two participants who would send streams of the same name, "" for none: ids p01 and p01-status."""
+    owners: dict[str, str] = {}
+    for name, plan in plans.items():
+        settings, heads = plan.settings, plan.contract.class_names
+        if not settings.outlet.enabled:
+            continue
+        for stream in sorted(stream_names(settings.outlet.name, heads, settings.streams)):
+            if (owner := owners.setdefault(stream, name)) != name:
+                return (
+                    f"participants.{name}: got {name!r}, whose stream {stream!r} would have the name of "
+                    f"one of {owner!r}; expected ids with which all names of streams differ"
+                )
+    return ""
 
 
 def _is_same(stream: StreamSettings, other: StreamSettings) -> bool:

@@ -68,6 +68,12 @@ def test_a_participant_may_have_keys_of_their_own(tmp_path):
         ([], "participants: got [], expected at least one id"),
         (["p01", 2], "participants.1: got 2, expected an id as text, in quotes"),
         (["p01", True], "participants.1: got true, expected an id as text, in quotes"),
+        (["p01", "con"], "participants.con: got 'con', expected an id that is no device on Windows"),
+        (["p01", "LPT9"], "participants.LPT9: got 'LPT9', expected an id that is no device"),
+        (["p01", "nul.txt"], "1 to 32 letters"),
+        (["p01", "p02."], "1 to 32 letters"),
+        (["p01", "p02 "], "1 to 32 letters"),
+        (["p01", "take-2"], "participants.take-2: got 'take-2', expected an id that is no take's folder"),
         ({"p01": {}, "p02": {"streams": {"egg": {"name": "x"}}}}, "p02.streams.egg: got 'egg'"),
         ({"p01": {"stream": {}}}, "unknown key; nearest: 'streams'"),
         ({"p01": {"streams": {"eeg": {"nam": "x"}}}, "p02": {}}, "unknown key; nearest: 'name'"),
@@ -82,6 +88,25 @@ def test_two_participants_with_the_same_streams_are_refused(tmp_path):
     words = refused(tmp_path, ["p01", "p02"], streams={"eeg": {"type": "EEG"}})
     assert "'p01' and 'p02' have the same 'eeg' stream" in words
     assert "{id}" in words
+
+
+@pytest.mark.parametrize("second", ["p01-status", "p01-evidence-eeg"])
+def test_ids_that_give_two_streams_one_name_are_refused(tmp_path, second):
+    words = refused(tmp_path, [second, "p01"])
+    assert words.startswith(f"{tmp_path / 'small.yaml'}:")
+    assert (
+        f"participants.p01: got 'p01', whose stream 'bci_m2s-{second}' would have the name of one of "
+        f"{second!r}; expected ids with which all names of streams differ"
+    ) in words
+
+
+@pytest.mark.parametrize("outlet", [{"enabled": False}, {"name": "{id} of class 3"}])
+def test_the_same_ids_are_fine_where_their_streams_have_other_names_or_none(tmp_path, outlet):
+    assert len(plans(tmp_path, ["p01", "p01-status"], outlet=outlet)) == 2
+
+
+def test_an_id_may_be_another_with_more_behind_it_and_devices_inside_of_names_are_fine(tmp_path):
+    assert len(plans(tmp_path, ["p01", "p01-2", "p01_status", "console", "aux-1", "take-two"])) == 6
 
 
 def test_one_stream_in_common_is_refused_whatever_else_is_said_of_it(tmp_path):
