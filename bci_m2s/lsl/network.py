@@ -18,6 +18,7 @@ import pylsl
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.channel_names import NAMED_BY, Described, channel_names, default_labels
 from bci_m2s.lsl.formats import HIGHEST_RATE_HZ, MOST_CHANNELS
+from bci_m2s.lsl.outlet import is_of_this_process
 from bci_m2s.types import StreamInfo
 
 TWIN_WAIT_S = 0.7  # how much longer to look, once a stream matches, for another that matches too
@@ -232,7 +233,8 @@ def resolve(
             raise StreamError(f"stopped while waiting for {selector.describe()}")
         waited_s = time.monotonic() - begun
         if waited_s > wait_s and not matching:
-            there = "; ".join(brief_info(raw).describe() for raw in seen.values()) or "no stream at all"
+            others = [info for info in map(brief_info, seen.values()) if not is_of_this_process(info)]
+            there = "; ".join(info.describe() for info in others) or "no stream at all"
             raise StreamError(
                 f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"
             )

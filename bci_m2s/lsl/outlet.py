@@ -8,7 +8,10 @@ from typing import Any
 
 import pylsl
 
+from bci_m2s.lsl.formats import ANSWER_TYPE, OWN_TYPES
 from bci_m2s.types import Chunk, StreamInfo
+
+_of_sessions: set[str] = set()  # source ids, which no other process has; added to, never iterated
 
 
 def make_outlet(info: StreamInfo, buffered: int, facts: Mapping[str, Any] = MappingProxyType({})) -> Any:
@@ -20,10 +23,17 @@ def make_outlet(info: StreamInfo, buffered: int, facts: Mapping[str, Any] = Mapp
     raw = pylsl.StreamInfo(
         info.name, info.type, info.n_channels, info.rate_hz, info.channel_format, info.source_id
     )
+    if info.type in (ANSWER_TYPE, *OWN_TYPES):
+        _of_sessions.add(info.source_id)
     described = zip(info.labels, info.units, strict=True)
     channels = [{"label": label, "unit": unit, "type": info.type} for label, unit in described]
     _fill(raw.desc(), {"channels": {"channel": channels}, **facts})
     return pylsl.StreamOutlet(raw, max_buffered=buffered)
+
+
+def is_of_this_process(info: StreamInfo) -> bool:
+    """Whether a session of this process sends a stream, as its answers or for displays. Any thread."""
+    return info.type in (ANSWER_TYPE, *OWN_TYPES) and info.source_id in _of_sessions
 
 
 def _fill(parent: Any, elements: Mapping[str, Any]) -> None:

@@ -13,7 +13,9 @@ import pytest
 from support.raw_files import xdf_chunk
 
 from bci_m2s.errors import StreamError
-from bci_m2s.lsl.network import Selector, list_streams, refuse_absurd, resolve
+from bci_m2s.lsl.formats import ANSWER_TYPE, OWN_TYPES
+from bci_m2s.lsl.network import Selector, brief_info, list_streams, refuse_absurd, resolve
+from bci_m2s.lsl.outlet import make_outlet
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.sources import Environment
 from bci_m2s.sources.lsl import LslSource
@@ -207,6 +209,29 @@ def test_nothing_found_says_what_is_there():
     assert name in str(caught.value)
     assert notices == ["waiting for a stream with name 'nobody', up to 2 s"]
     del sender
+
+
+class Streams:
+    """A network with these streams."""
+
+    def __init__(self, *infos):
+        self._raws = {info.name(): info for info in infos}
+
+    def streams(self):
+        return self._raws
+
+
+def test_what_is_there_is_said_without_what_a_session_of_this_process_sends(monkeypatch):
+    sent = []
+    monkeypatch.setattr(pylsl, "StreamOutlet", lambda raw, **_how: sent.append(raw))
+    for kind in (ANSWER_TYPE, *OWN_TYPES):
+        make_outlet(StreamInfo(f"my {kind}", kind, unique("mine"), labels=("a",), units=("",)), 1)
+    others = pylsl.StreamInfo("theirs", ANSWER_TYPE, 1, 0, "float32", unique("theirs"))
+    with pytest.raises(StreamError) as caught:
+        resolve(Selector(name="cap"), 0.0, Streams(*sent, others))
+    assert str(caught.value).endswith("on the network: " + brief_info(others).describe())
+    with pytest.raises(StreamError, match="on the network: no stream at all"):
+        resolve(Selector(name="cap"), 0.0, Streams(*sent))
 
 
 def test_waiting_can_be_stopped():

@@ -63,7 +63,7 @@ def run_participants(
     Raises
     ------
     ParticipantError
-        Somebody was ended by a failure, or nobody took part; after all have ended.
+        Somebody was ended by a failure, or nobody took part and it was not stopped; after all have ended.
     """
     from bci_m2s.model.arithmetic import ask_for_strict
 
@@ -81,6 +81,7 @@ def run_participants(
     known, end = _Known(neighbours.names()), deadline(options.duration_s)
     remote = listening(options.remote, plan.settings.remote)
     panel: PanelProcess | None = None
+    is_stopped = False
     try:
         for participant in participants:
             participant.start(predictor, known, end)
@@ -91,6 +92,7 @@ def run_participants(
         with _newcomers(plan, participants, console):
             _show(participants, console, stop, end)
     finally:
+        is_stopped = stop.is_set()  # else the time is over, or nobody is left
         stop.set()
         for participant in participants:
             participant.join()
@@ -99,11 +101,22 @@ def run_participants(
         if panel is not None:
             panel.end()
         loops.close()
+        is_waiting = is_stopped and _has_nobody(participants)
         with suppress(OSError):  # the terminal may be gone
-            print_summaries(console, participants)
+            if is_waiting:
+                names = ", ".join(one.name for one in participants)
+                console.print(f"stopped while waiting for {names}: nobody took part", soft_wrap=True)
+            else:
+                print_summaries(console, participants)
             if folder is not None and any(one.takes is not None for one in participants):
                 console.print(f"saved in {folder}: a folder for each participant", soft_wrap=True)
-    _raise_failures(participants)
+    if not is_waiting:
+        _raise_failures(participants)
+
+
+def _has_nobody(participants: Sequence[Participant]) -> bool:
+    """Whether nobody took part, and for no other reason than that their streams were not there."""
+    return all(one.takes is None and one.failure is None for one in participants)
 
 
 def allow_many_files() -> None:
@@ -225,6 +238,6 @@ def _raise_failures(participants: Sequence[Participant]) -> None:
                 raise one.failure  # a bug
         said = "; ".join(f"{one.name}: {one.describe_failure()}" for one in failed)
         raise ParticipantError(f"{len(failed)} of {len(participants)} participants ended early: {said}")
-    if all(one.takes is None for one in participants) and participants:
+    if _has_nobody(participants):
         said = "; ".join(f"{one.name}: {one.waiting}" for one in participants)
         raise ParticipantError(f"nobody took part: {said}")

@@ -103,7 +103,8 @@ def _offer(plan: Plan, modality: str, settings: StreamSettings) -> str:
     from bci_m2s.lsl.network import brief_info, request_info, shared_network
 
     seen = [(raw, brief_info(raw)) for raw in shared_network().streams().values()]
-    chosen = [(raw, info) for raw, info in seen if info.channel_format != "string"][:MOST_OFFERED]
+    numbers = [(raw, info) for raw, info in seen if info.channel_format != "string"]
+    chosen = [(raw, info) for raw, info in numbers if not _is_of_a_session(info)][:MOST_OFFERED]
     full = [request_info(raw, info) for raw, info in chosen]
     return offer(plan.contract.modalities[modality], settings, [info for info in full if info])
 
@@ -147,7 +148,12 @@ def unnamed_streams() -> list[StreamInfo]:
     from bci_m2s.lsl.network import brief_info, shared_network
 
     found = [brief_info(raw) for raw in shared_network().streams().values()]
-    return [info for info in found if info.type not in (ANSWER_TYPE, *OWN_TYPES)]
+    return [info for info in found if not _is_of_a_session(info)]
+
+
+def _is_of_a_session(info: StreamInfo) -> bool:
+    """Whether a session of bci_m2s sends a stream: its answers, or what is for displays."""
+    return info.type in (ANSWER_TYPE, *OWN_TYPES)
 
 
 def open_unnamed(

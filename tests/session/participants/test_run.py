@@ -9,7 +9,7 @@ import pytest
 from support.recorded_sessions import write_pipeline
 from support.running_sessions import Endless, InThread, until
 
-from bci_m2s.errors import ParticipantError, StreamError
+from bci_m2s.errors import OutputError, ParticipantError, StreamError
 from bci_m2s.model import arithmetic
 from bci_m2s.review.verify import verify
 from bci_m2s.session.participants import one
@@ -95,6 +95,32 @@ def test_who_comes_later_takes_part_from_then_on_and_is_said_to_be_missing_once(
     assert running.failure is None
     assert running.printed.count("late: does not take part yet: no stream for late") == 1
     assert verify(running.folder / "late" / "session.xdf").first is None
+
+
+def test_who_stops_it_while_nobody_is_there_is_told_for_whom_it_waited_and_it_is_no_failure(
+    tmp_path, monkeypatch
+):
+    def connects(name):
+        raise StreamError(f"no stream for {name}")
+
+    running = Running(tmp_path, monkeypatch, ["p01", "p02"], connects)
+    with running:
+        until(lambda: running.printed.count("does not take part yet") == 2, running)
+    assert running.failure is None
+    assert "stopped while waiting for p01, p02: nobody took part\n" in running.printed
+    assert "never took part" not in running.printed
+    assert not list(running.folder.iterdir())
+
+
+def test_a_failure_before_anybody_is_there_is_one_also_when_it_is_stopped(tmp_path, monkeypatch):
+    def connects(name):
+        raise StreamError("none") if name == "p01" else OutputError("no room")
+
+    running = Running(tmp_path, monkeypatch, ["p01", "p02"], connects)
+    with running:
+        until(lambda: "p02: ended: no room" in running.printed, running)
+    assert isinstance(running.failure, ParticipantError)
+    assert "1 of 2 participants ended early: p02: no room" in str(running.failure)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")

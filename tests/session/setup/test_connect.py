@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from dataclasses import replace
 
 import pylsl
 import pytest
@@ -13,6 +14,7 @@ from support.small_sessions import contract
 from bci_m2s.engine.engine import Engine
 from bci_m2s.errors import ConfigurationError, ModelError, OutputError, StreamError, UsageError
 from bci_m2s.files.shipped import names
+from bci_m2s.lsl.formats import ANSWER_TYPE, RAW_TYPE
 from bci_m2s.lsl.network import shared_network
 from bci_m2s.model.contract import Contract
 from bci_m2s.model.model_file import save_model
@@ -61,6 +63,29 @@ def test_simulated_streams_run_in_the_live_engine(tmp_path):
     assert engine.publisher.markers[0][1] == "rest/start"
     assert engine.reporter.snapshot().latest["eeg", "emotion"].status is Status.OK
     assert {one.lost for one in engine.reporter.snapshot().health} == {0}
+
+
+def test_only_streams_of_devices_are_offered_however_many_sessions_are_there(tmp_path, monkeypatch):
+    labels = ("TP9", "AF7", "AF8", "TP10")
+
+    class Network:
+        def streams(self):
+            kinds = [*[RAW_TYPE] * 5, *[ANSWER_TYPE] * 5, "EEG"]
+            raws = [pylsl.StreamInfo(f"{kind} {n}", kind, 4, 256) for n, kind in enumerate(kinds)]
+            return {raw.name(): raw for raw in raws}
+
+    def asked(_raw, info):
+        return replace(info, labels=labels, units=("uV",) * 4)
+
+    def never(*_arguments):
+        raise StreamError("not there")
+
+    monkeypatch.setattr("bci_m2s.lsl.network.shared_network", Network)
+    monkeypatch.setattr("bci_m2s.lsl.network.request_info", asked)
+    monkeypatch.setattr(LslStream, "make_source", never)
+    plan = build.make_plan(write(tmp_path, {"eeg": {"name": "cap"}}))
+    with pytest.raises(StreamError, match=r"not there.*name: EEG 10"):
+        connect(plan, around())
 
 
 @pytest.mark.parametrize("record_also", ["markers", "all"])
