@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
+MADE_OF = ("constraints.txt", "pyproject.toml", "hatch_build.py", "bci_m2s/signal/sections.c")
 WHAT = {"demo": ".[bids]", "test": ".[test,docs]"}
 GO_ON = """
 To go on, with a headset or the simulator: {command} --help
@@ -90,7 +91,7 @@ def environment(name: str) -> str:
     folder = ROOT / ".venvs" / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted = hashlib.sha256()
-    for file in ("constraints.txt", "pyproject.toml"):
+    for file in MADE_OF:
         wanted.update((ROOT / file).read_bytes())
     stamp = folder / "made-from"
     if python.is_file() and stamp.is_file() and stamp.read_text() == wanted.hexdigest():

@@ -145,7 +145,7 @@ class DifferentialEntropy:
         filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
         first, second = [], []
         coupling, good = None, ~(lost | flat)  # of what is interpolated no coupling is measured
-        for number, band in enumerate(self._bank.each(np.ascontiguousarray(samples.T))):
+        for number, band in enumerate(self._bank.each(samples.T)):
             first.append(band.sum(axis=-1))
             second.append(np.einsum("cn,cn->c", band, band))
             if self.coupling is not None and number == self._coupled:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from bci_m2s.signal.filters import FilterBank, band_sections
+from bci_m2s.signal.filters import FilterBank, band_sections, impulse_response
 from bci_m2s.types import BoolArray, FloatArray
 
 QRS_BAND_HZ = (5.0, 15.0)
@@ -260,7 +260,5 @@ class BeatDetector:
 
 def _delay(band_hz: tuple[float, float], rate_hz: float) -> int:
     """Samples by which a filter delays a short wave: the centre of its impulse response's energy."""
-    impulse = np.zeros(round(2 * rate_hz))
-    impulse[0] = 1.0
-    energy = scipy.signal.sosfilt(band_sections(*band_hz, rate_hz, ORDER), impulse) ** 2
+    energy = impulse_response(band_sections(*band_hz, rate_hz, ORDER), round(2 * rate_hz)) ** 2
     return round(float(np.arange(len(energy)) @ energy / energy.sum()))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from bci_m2s.signal.filters import impulse_response
 from bci_m2s.types import BoolArray, FloatArray
 
 BINS_PER_S = 16.0
@@ -91,9 +92,7 @@ def _sections(low_hz: float, high_hz: float, trend_hz: float, rate_hz: float) ->
 
 def _settling(sections: FloatArray, longest: int) -> int:
     """Samples until all but ``SETTLED_ENERGY`` of the impulse response's energy has passed."""
-    impulse = np.zeros(longest)
-    impulse[0] = 1.0
-    energy = np.cumsum(scipy.signal.sosfilt(sections, impulse) ** 2)
+    energy = np.cumsum(impulse_response(sections, longest) ** 2)
     return int(np.searchsorted(energy, (1 - SETTLED_ENERGY) * energy[-1])) + 1
 
 

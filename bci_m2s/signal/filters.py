@@ -7,13 +7,14 @@ that of a stream which had always had this value, so a constant electrode offset
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import scipy
 
+from bci_m2s.signal.sections import run_sections
 from bci_m2s.types import FloatArray
 
 SETTLED_ENERGY = 1e-4  # share of an impulse response's energy that may still be to come (1 % in RMS)
@@ -46,54 +47,22 @@ def notch_sections(line_hz: float, rate_hz: float, quality: float = 30.0) -> Flo
     return scipy.signal.tf2sos(*scipy.signal.iirnotch(line_hz, quality, fs=rate_hz))
 
 
+def impulse_response(sections: FloatArray, n: int) -> FloatArray:
+    """What the first `n` samples after a single 1 are, (n,)."""
+    impulse = np.zeros((1, n))
+    impulse[0, 0] = 1.0
+    return run_sections(np.ascontiguousarray(sections), impulse, np.zeros((1, len(sections), 2)))[0]
+
+
 def settle_s(sections: FloatArray, rate_hz: float, longest_s: float = 60.0) -> float:
     """Seconds until all but ``SETTLED_ENERGY`` of the impulse response has passed."""
     span_s = 2.0
     while True:
-        impulse = np.zeros(int(span_s * rate_hz))
-        impulse[0] = 1.0
-        energy = np.cumsum(scipy.signal.sosfilt(sections, impulse) ** 2)
+        energy = np.cumsum(impulse_response(sections, int(span_s * rate_hz)) ** 2)
         settled = int(np.searchsorted(energy, (1 - SETTLED_ENERGY) * energy[-1])) + 1
-        if settled < len(impulse) / 2 or span_s >= longest_s:
+        if settled < len(energy) / 2 or span_s >= longest_s:
             return settled / rate_hz
         span_s *= 2
-
-
-def run_sections(sections: FloatArray, samples: FloatArray, state: FloatArray) -> None:
-    """Filter in place, through scipy's public function.
-
-    sections : (sections, 6); samples : (channels, n); state : (channels, sections, 2)
-    """
-    filtered, after = scipy.signal.sosfilt(sections, samples, axis=-1, zi=np.moveaxis(state, 0, 1))
-    samples[:], state[:] = filtered, np.moveaxis(after, 0, 1)
-
-
-def compiled_sections() -> Callable[[FloatArray, FloatArray, FloatArray], None]:
-    """The loop below ``signal.sosfilt``, else ``run_sections``; both give the same bits.
-
-    Checking and reordering its arguments costs ``sosfilt`` as much time as filtering 62 channels x
-    0.25 s. The loop itself is private to scipy, so it is used only where it proves to do the same.
-    """
-    samples = np.sin(np.arange(40.0)).reshape(2, 20)
-    sections = band_sections(1, 4, 128, 3)
-    trials = [(samples.copy(), np.ones((2, len(sections), 2))) for _ in range(2)]
-    try:
-        from scipy.signal._sosfilt import _sosfilt as compiled
-
-        for run, trial in zip((run_sections, compiled), trials, strict=True):
-            run(sections, *trial)
-    except (ImportError, TypeError, ValueError):
-        return run_sections
-    same = all(np.array_equal(ours, theirs) for ours, theirs in zip(*trials, strict=True))
-    return compiled if same else run_sections
-
-
-_loop = cache(compiled_sections)
-
-
-def run_in_place(sections: FloatArray, samples: FloatArray, state: FloatArray) -> None:
-    """As ``run_sections``, by the faster way where there is one."""
-    _loop()(sections, samples, state)  # found on use: it needs scipy.signal, which takes a second
 
 
 class SectionFilter:
@@ -116,21 +85,19 @@ class SectionFilter:
 
     def apply(self, samples: FloatArray) -> FloatArray:
         """Filter the next samples. samples : (channels, n) → (channels, n), a new array."""
-        filtered = np.array(samples, dtype=np.float64, order="C")
-        if filtered.shape[-1] == 0:
-            return filtered
+        samples = np.asarray(samples, dtype=np.float64)
+        if samples.shape[-1] == 0:
+            return samples.copy()
         if self._state is None:
-            self._state = self._begun(filtered[:, :1])
-        run_in_place(self.sections, filtered, self._state)
-        return filtered
+            self._state = self._begun(samples[:, :1])
+        return run_sections(self.sections, samples, self._state)
 
     def _begun(self, first: FloatArray) -> FloatArray:
         """State before the first sample, (channels, 1), as if that had always been there."""
         states = []
         for sections, unit_state in zip(self._cascades, self._unit_states, strict=True):
             states.append(unit_state * first[:, :, None])
-            first = first.copy()
-            run_in_place(sections, first, states[-1].copy())
+            first = run_sections(sections, first, states[-1].copy())
         return np.concatenate(states, axis=1)
 
 

@@ -1,6 +1,7 @@
 """A wheel built from the repository brings its pipelines and models, and writes nothing into itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bci_m2s.files.shipped import folder, names
+from bci_m2s.signal.sections import LIBRARY
 
 pytestmark = pytest.mark.nightly
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,3 +83,9 @@ def test_everything_that_stands_beside_the_package_is_in_the_wheel(installation)
 
 def test_type_checkers_are_told_that_it_is_typed(installation):
     assert (installation / "bci_m2s" / "py.typed").is_file()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_wheel_has_the_compiled_filters(installation):
+    assert (installation / "bci_m2s" / "signal" / LIBRARY.name).stat().st_size > 1000
+    assert "py3-none-" in (next(installation.glob("bci_m2s-*.dist-info")) / "WHEEL").read_text()

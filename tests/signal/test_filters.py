@@ -1,8 +1,6 @@
 """Filters: chunked equals whole, stable, start from the first sample, honest settling time."""
 
 import itertools
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +14,7 @@ from bci_m2s.signal.filters import (
     FilterBank,
     SectionFilter,
     band_sections,
-    compiled_sections,
     notch_sections,
-    run_sections,
     settle_s,
 )
 
@@ -91,27 +87,6 @@ def test_an_empty_chunk_is_harmless():
     samples = np.random.default_rng(2).normal(size=(2, 64))
     assert poked.apply(np.empty((2, 0))).shape == (2, 0)
     np.testing.assert_array_equal(poked.apply(samples), fresh.apply(samples))
-
-
-@pytest.mark.parametrize("run", [run_sections, compiled_sections()])
-def test_either_way_of_running_sections_equals_scipy_bit_for_bit(monkeypatch, run):
-    monkeypatch.setattr("bci_m2s.signal.filters.run_in_place", run)
-    sections = band_sections(1, 4, 1000, 3)
-    samples = np.random.default_rng(5).normal(size=(4, 300)) + 7
-    state = signal.sosfilt_zi(sections)[:, None, :] * samples[None, :, :1]
-    expected, _ = signal.sosfilt(sections, samples, axis=-1, zi=state)
-    section_filter, kept = SectionFilter(sections), samples.copy()
-    parts = [section_filter.apply(samples[:, a:b]) for a, b in ((0, 1), (1, 130), (130, 300))]
-    np.testing.assert_array_equal(np.concatenate(parts, axis=-1), expected)
-    np.testing.assert_array_equal(samples, kept)  # the caller's array is left alone
-
-
-@pytest.mark.parametrize("private", [None, lambda _s, samples, _z: samples.fill(0), lambda _s: None])
-def test_without_a_trusty_compiled_loop_the_public_one_is_used(monkeypatch, private):
-    """It is gone, computes something else, or wants other arguments."""
-    module = None if private is None else SimpleNamespace(_sosfilt=private)
-    monkeypatch.setitem(sys.modules, "scipy.signal._sosfilt", module)
-    assert compiled_sections() is run_sections
 
 
 @pytest.mark.parametrize(("notch_hz", "order"), [([50], 3), ([50, 60], 2), ([50, 60], 3)])

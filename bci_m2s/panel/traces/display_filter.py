@@ -9,7 +9,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from bci_m2s.signal.filters import notch_sections, run_in_place
+from bci_m2s.signal.filters import notch_sections
+from bci_m2s.signal.sections import run_sections
 from bci_m2s.types import FloatArray
 
 OFF = "off"
@@ -76,7 +77,7 @@ class DisplayFilter:
             self._bridge(values, lost)
         self._held = values[:, -1].copy()
         values[np.isnan(self._held)] = 0.0  # without any value yet: nothing goes in, nothing comes out
-        run_in_place(self._sections, values, self._state)
+        values = run_sections(self._sections, values, self._state)
         values[lost] = np.nan
         return values.T.astype(np.float32)
 
