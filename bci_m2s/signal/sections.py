@@ -1,8 +1,8 @@
 """Runs a cascade of second-order sections over many channels: compiled where possible, else by scipy.
 
 Both give the same bits. ``sections.c`` is compiled when the package is installed (``hatch_build.py``) and
-takes a fourth of scipy's time for 62 channels, since it filters several side by side. Without a compiler, or
-where scipy's own build rounds in another way, scipy's loop is used.
+takes a fourth of scipy's time for 62 channels, since it filters several side by side. Without a compiler,
+or where scipy's own build rounds in another way, scipy's loop is used.
 """
 
 from __future__ import annotations
