@@ -42,7 +42,7 @@ def verify_people(
                 if result.has_other_arithmetic and len(every) > 1:
                     result = _verify_apart(path, model, device, seed)
             except BciM2sError as problem:
-                row, good = ("", "", printable(f"{type(problem).__name__}: {problem}", 300)), False
+                row, good = ("", "", printable(f"{type(problem).__name__}: {problem}", 600)), False
             else:
                 row, good = _verified(result)
             rows.append((name, *row))
@@ -79,10 +79,17 @@ def show_people(people: Mapping[str, Sequence[Path]], picture: Path | None, cons
     if picture is not None:
         raise UsageError("--picture: is of one recording; name one participant's folder")
     with console.status("reading"):
-        rows = list(rows_of(people))
-    _print_table(console, COLUMNS, rows, NUMBERS)
+        found = list(rows_of(people))
+    _print_table(console, COLUMNS, [row for row, _ in found], NUMBERS)
+    print_wrong(console, [words for _, words in found if words])
     first = next(iter(people.values()))[0].parent
     console.print(f"each in full: bci-m2s show {typed(first)} and so on", soft_wrap=True)
+
+
+def print_wrong(console: Console, lines: Iterable[str]) -> None:
+    """Print what is wrong with recordings."""
+    for words in lines:
+        console.print(printable(words), style="bold red", soft_wrap=True)
 
 
 def report_people(
@@ -90,8 +97,9 @@ def report_people(
     people: Mapping[str, Sequence[Path]],
     output: Path | None,
     notify: Callable[[str], None],
-) -> Path:
-    """Write the report of each person into their folder and one with a row for each; return its path.
+) -> tuple[Path, list[str]]:
+    """Write the report of each person into their folder and one with a row for each; return its path, and
+    what is wrong with a recording, a line each.
 
     output : of that one; default: ``report.html`` in `folder`, or ``report-2.html`` … where that is there
     Raises OutputError.
@@ -105,13 +113,15 @@ def report_people(
             reports[name] = f"none: {problem}"
     page = Page(f"Participants of {folder.resolve().name}")
     page.section("Participants")
-    page.table(COLUMNS, list(rows_of(people)), NUMBERS)
+    found = list(rows_of(people))
+    page.table(COLUMNS, [row for row, _ in found], NUMBERS)
     page.paragraph("Estimates are numbers from a model, not what people feel.", "note")
     page.section("Reports")
     page.table(("participant", "report, in this folder"), list(reports.items()))
     top = [f"{len(people)} participants in {folder}", f"report made by bci_m2s {__version__}"]
-    write_whole(path, page.html(top, []), overwrite=False, private=True)
-    return path
+    wrong = [words for _, words in found if words]
+    write_whole(path, page.html(top, wrong), overwrite=False, private=True)
+    return path, wrong
 
 
 def _free(folder: Path) -> Path:

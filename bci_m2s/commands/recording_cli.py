@@ -53,13 +53,16 @@ def record(
 
 @app.command()
 def recover(
-    file: Annotated[Path, Argument(metavar="FILE.xdf", help="Damaged recording; it is never changed.")],
+    file: Annotated[
+        Path,
+        Argument(metavar="FILE.xdf", help="Damaged recording, or its folder; it is never changed."),
+    ],
     out: Annotated[Path | None, Option(help="The readable copy; default: FILE-recovered.xdf.")] = None,
 ) -> None:
     """Make a readable copy of a damaged recording, and report what was lost."""
     from bci_m2s.commands.recover import recover_file
 
-    recover_file(file, out)
+    recover_file(recording_in(file), out)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from bci_m2s.commands.people import report_people
+from bci_m2s.commands.people import print_wrong, report_people
 from bci_m2s.handover.report import write_report
 from bci_m2s.recording.file_names import people_in
 from bci_m2s.session.terminal.view import make_console
@@ -21,10 +21,10 @@ def report_and_print(session: Path, output: Path | None) -> Path:
         def progress(what: str) -> None:
             status.update(Text(what))
 
-        path = (
-            report_people(session, people, output, progress)
-            if people
-            else write_report(session, output, progress)
-        )
+        if people:
+            path, wrong = report_people(session, people, output, progress)
+        else:
+            path, wrong = write_report(session, output, progress), []
+    print_wrong(console, wrong)
     console.print(f"report: {printable(path)}", soft_wrap=True)
     return path

@@ -77,6 +77,8 @@ def _print_head(console: Console, facts: RecordingFacts) -> None:
             f"SIMULATED: {' and '.join(facts.simulated)}; nothing here says anything about real feelings",
             style="yellow",
         )
+    if facts.recording.damage:
+        console.print(printable(facts.recording.damage), style="bold red", soft_wrap=True)
     warnings = [f"warning: {warning}" for warning in facts.recording.warnings]
     for words in (*warnings, *(f"note: {note}" for note in facts.notes)):
         console.print(printable(words, 300), style="yellow", soft_wrap=True)

@@ -140,6 +140,8 @@ def _warnings_of(found: Summary) -> list[str]:
         warnings.append(
             "The session did not end in order (no event says that it stopped): it was killed or crashed."
         )
+    damage = [facts.recording.damage] if facts.recording.damage else []
     return warnings + [
-        f"The recording: {text}" for text in [*facts.recording.warnings, *facts.notes, *found.notes]
+        f"The recording: {text}"
+        for text in [*damage, *facts.recording.warnings, *facts.notes, *found.notes]
     ]

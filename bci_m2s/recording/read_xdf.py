@@ -19,7 +19,7 @@ import pyxdf
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.lsl.channel_names import NAMED_BY, Described, channel_names
-from bci_m2s.recording.recorded import RecordedStream, Recording
+from bci_m2s.recording.recorded import RecordedStream, Recording, recover_hint
 from bci_m2s.recording.xdf_survey import Survey, survey_chunks, whole_chunks
 from bci_m2s.recording.xdf_writer import NUMBERS
 from bci_m2s.text import printable
@@ -40,7 +40,7 @@ def decode_xdf(path: Path, file: BinaryIO) -> Recording:
         survey = survey_chunks(path, file)
         if not survey.headers:
             why = survey.damage[0] if survey.damage else "the file ends after its first 4 bytes"
-            raise RecordingError(f"{path}: holds no stream: {why}")
+            raise RecordingError(f"{path}: holds no stream: {why}; if it is damaged: {recover_hint(path)}")
         source = whole_chunks(file, survey) if survey.damage or survey.named else file
         source.seek(0)
         try:
@@ -52,7 +52,7 @@ def decode_xdf(path: Path, file: BinaryIO) -> Recording:
     if len(survey.damage) > MOST_WARNINGS:
         warnings.append(f"... and {len(survey.damage) - MOST_WARNINGS} more places of damage")
     streams = tuple(_stream(stream, survey, warnings) for stream in raw)
-    return Recording(path, streams, warnings)
+    return Recording(path, streams, warnings, damaged=len(survey.damage))
 
 
 def _stream(raw: dict[str, Any], survey: Survey, warnings: list[str]) -> RecordedStream:

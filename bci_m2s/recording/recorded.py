@@ -23,7 +23,7 @@ from bci_m2s.recording.clock_warnings import APART_S, clock_warnings
 from bci_m2s.recording.e4_files import leading_file
 from bci_m2s.recording.file_settings import FileSettings, settings_for
 from bci_m2s.registry import load_class
-from bci_m2s.text import printable
+from bci_m2s.text import printable, typed
 from bci_m2s.types import FloatArray, StreamInfo
 
 # File name endings and the reader of each ("module:function", loaded on use: mne takes a second).
@@ -167,6 +167,7 @@ class Recording:
 
     line_hz : line frequency where it was recorded, NaN where nothing says it
     unix_s : Unix time of stamp 0, NaN where nothing says it
+    damaged : how many places of the file cannot be read; what they are is among the warnings
     """
 
     path: Path
@@ -174,6 +175,14 @@ class Recording:
     warnings: list[str] = field(default_factory=list)
     line_hz: float = float("nan")
     unix_s: float = float("nan")
+    damaged: int = 0
+
+    @property
+    def damage(self) -> str:
+        """That the file is damaged, and what helps, in a line; "" for one that is whole."""
+        places = f"{self.damaged} place{'s' * (self.damaged > 1)}"
+        what = f"DAMAGED or incomplete, at {places}: all figures are of what can be read"
+        return f"{what}; {recover_hint(self.path)}" if self.damaged else ""
 
     @property
     def raw_streams(self) -> tuple[RecordedStream, ...]:
@@ -279,6 +288,11 @@ def _is_meant(info: StreamInfo, wanted: Mapping[str, str]) -> bool:
         text.casefold() == info.type.casefold() if field == "type" else text == getattr(info, field)
         for field, text in wanted.items()
     )
+
+
+def recover_hint(path: Path) -> str:
+    """What can be done about a damaged XDF file."""
+    return f"bci-m2s recover {typed(path)} writes a copy of everything that is whole and says what is lost"
 
 
 def open_recording(path: str | Path, files: Sequence[FileSettings] = ()) -> Recording:

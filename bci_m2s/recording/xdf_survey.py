@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.checksums import Checksums
+from bci_m2s.recording.recorded import recover_hint
 from bci_m2s.recording.xdf_content import (
     DamageError,
     Header,
@@ -115,7 +116,10 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
     file.seek(0)
     magic = file.read(len(MAGIC))
     if magic != MAGIC:
-        raise RecordingError(f"{path}: not an XDF file: begins with {magic!r}, expected {MAGIC!r}")
+        raise RecordingError(
+            f"{path}: not an XDF file: begins with {magic!r}, expected {MAGIC!r}; if it is a damaged one: "
+            f"{recover_hint(path)}"
+        )
     survey = Survey()
     headless: dict[int, int] = {}  # stream id: first chunk without a header
     for piece in walk(file, survey.headers):

@@ -12,7 +12,6 @@ import numpy as np
 from bci_m2s.errors import RecordingError
 from bci_m2s.recording.recorded import open_recording
 from bci_m2s.review.facts import Answers, RecordingFacts, recording_facts
-from bci_m2s.text import printable
 
 COLUMNS = (
     "participant",
@@ -27,20 +26,22 @@ COLUMNS = (
 )
 NUMBERS = ("length", "samples", "gaps", "estimates", "none", "confidence")
 NOTHING = "–"
-LONGEST = 120
 
 
-def rows_of(people: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, ...]]:
-    """A row of ``COLUMNS`` for each recording; one that cannot be read says why.
+def rows_of(people: Mapping[str, Sequence[Path]]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A row of ``COLUMNS`` for each recording, and what is wrong with its file in a line, "" for nothing.
 
     people : as ``people_in`` has them
     """
     for name, path in named(people):
         try:
-            yield _row(name, recording_facts(open_recording(path)))
+            facts = recording_facts(open_recording(path))
         except RecordingError as problem:
-            words = printable(f"cannot be read: {problem}", LONGEST)
-            yield (name, words, *[NOTHING] * (len(COLUMNS) - 2))
+            row = (name, "unreadable", *[NOTHING] * (len(COLUMNS) - 2))
+            yield row, f"{name}: cannot be read: {problem}"
+        else:
+            damage = facts.recording.damage
+            yield _row(name, facts), f"{name}: {damage}" if damage else ""
 
 
 def named(people: Mapping[str, Sequence[Path]]) -> Iterator[tuple[str, Path]]:

@@ -21,7 +21,7 @@ from bci_m2s.model import arithmetic
 from bci_m2s.pipeline import again
 from bci_m2s.pipeline.failover import fuse
 from bci_m2s.pipeline.pipeline import Pipeline
-from bci_m2s.recording.recorded import open_recording
+from bci_m2s.recording.recorded import Recording, open_recording
 from bci_m2s.review.recorded import RecordedSession, read_recorded_session
 from bci_m2s.session.description import versions
 from bci_m2s.session.setup import build
@@ -98,7 +98,7 @@ def verify(
     UsageError
         The model is not there, or is not the one that was used.
     """
-    session = read_recorded_session(open_recording(path))
+    session = _session(open_recording(path))
     plan = session.plan(model)
     # what was chosen from is compared, whatever was chosen
     plan = replace(plan, settings=plan.settings.model_copy(update={"modality": "each"}))
@@ -109,6 +109,8 @@ def verify(
         predictor.judge_together()  # as it was, whoever else was there
     on_gpu = str(predictor.device) != "cpu" or session.record.device != "cpu"
     result = Verification(TOLERANCE if on_gpu else 0.0, notes=_version_notes(session.record.versions))
+    if session.recording.damage:
+        result.notes.append(session.recording.damage)
     if then != now and not on_gpu:
         result.has_other_arithmetic = True
         result.notes.append(f"arithmetic: recorded {then or 'as usual'}, replayed {now or 'as usual'}")
@@ -129,6 +131,14 @@ def verify(
         done += stream.n_samples
     _compare(session, replayed, result)
     return result
+
+
+def _session(recording: Recording) -> RecordedSession:
+    """As ``read_recorded_session``, which a damaged recording may be the reason of."""
+    try:
+        return read_recorded_session(recording)
+    except RecordingError as problem:
+        raise (RecordingError(f"{problem}; {recording.damage}") if recording.damage else problem) from None
 
 
 def _samples(pipeline: Pipeline, modality: str) -> int:

@@ -114,6 +114,50 @@ def test_show_has_a_row_for_each_recording_and_draws_none(folder):
     assert "--picture: is of one recording" in refused("show", folder, "--picture", folder / "x.png")
 
 
+def cut(recording):
+    """Cut a recording in the middle of its last chunk."""
+    recording.write_bytes(recording.read_bytes()[:-60])
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "report"])
+def test_whose_recording_is_damaged_is_said_with_what_helps(folder, command):
+    cut(folder / "p02" / "session.xdf")
+    (folder / "p01" / "session.xdf").write_bytes(b"XDF: and nothing else of it")
+    done = bci(command, folder)
+    said = " ".join(done.stdout.split())
+    assert "DAMAGED or incomplete, at 1 place: all figures are of what can be read" in said
+    for name in ("p01", "p02"):
+        helps = f"bci-m2s recover {folder / name / 'session.xdf'} writes a copy of everything that is whole"
+        assert said.count(helps) == 1, done.stdout
+    assert "p01: cannot be read" in said or command == "verify"
+    assert "take-2/session.xdf" not in said.replace("and so on", "")
+    if command == "report":
+        assert "DAMAGED or incomplete, at 1 place" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["show", "verify"])
+def test_one_damaged_recording_says_so_in_a_line_and_is_recovered_by_its_folder(folder, command):
+    cut(folder / "p02" / "session.xdf")
+    helps = f"bci-m2s recover {folder / 'p02' / 'session.xdf'} writes a copy of everything that is whole"
+    lines = [line for line in bci(command, folder / "p02").stdout.splitlines() if "DAMAGED" in line]
+    assert len(lines) == 1
+    assert helps in lines[0]
+    assert "DAMAGED" not in bci(command, folder / "p01").stdout
+    assert bci("recover", folder / "p02").returncode == 0
+    assert (folder / "p02" / "session-recovered.xdf").is_file()
+
+
+def test_a_session_that_is_lost_with_the_rest_of_a_recording_is_said_to_be(folder):
+    recording = folder / "p01" / "session.xdf"
+    recording.write_bytes(recording.read_bytes()[: recording.stat().st_size // 2])
+    words = refused("verify", folder / "p01")
+    assert "session description: got none" in words
+    assert (
+        "DAMAGED or incomplete, at 1 place: all figures are of what can be read; "
+        f"bci-m2s recover {recording} "
+    ) in words
+
+
 def test_report_writes_one_for_each_and_one_that_names_them(folder):
     done = bci("report", folder)
     assert done.returncode == 0, done.stderr

@@ -166,7 +166,7 @@ def test_a_file_that_was_cut_off_gives_a_report_of_what_is_left(tmp_path: Path) 
     ("last", "is_crashed"), [("stopped", False), ("recording_stopped", False), ("marker", True)]
 )
 def test_a_take_that_was_ended_by_command_did_not_crash(last: str, is_crashed: bool) -> None:
-    recording = SimpleNamespace(warnings=[])
+    recording = SimpleNamespace(warnings=[], damage="")
     events, answers = [SimpleNamespace(kind="started"), SimpleNamespace(kind=last)], {"emotion": None}
     facts = SimpleNamespace(session="S", events=events, answers=answers, recording=recording, notes=[])
     warnings = _warnings_of(SimpleNamespace(facts=facts, notes=[]))
