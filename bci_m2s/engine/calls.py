@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 
+from bci_m2s.engine.wake import Wake
 from bci_m2s.errors import CommandError
 
 REPLY_S = 2.0
@@ -19,7 +19,7 @@ class Calls:
     wake : set when a call waits
     """
 
-    def __init__(self, wake: threading.Event) -> None:
+    def __init__(self, wake: Wake) -> None:
         self._wake = wake
         self._waiting: queue.SimpleQueue[tuple[Callable[[], str], Future[str]]] = queue.SimpleQueue()
         self._over = ""  # why nothing is carried out any more; written by the owning thread

@@ -15,6 +15,7 @@ from bci_m2s.engine.handover import Handover
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
+from bci_m2s.engine.wake import Wake
 from bci_m2s.errors import BciM2sError
 from bci_m2s.pipeline.due import Due
 from bci_m2s.pipeline.pipeline import Pipeline
@@ -68,7 +69,7 @@ class Inference:
         stop: threading.Event,
         goes_on: bool,
         former: Judge | None = None,
-        wake: threading.Event | None = None,
+        wake: Wake | None = None,
     ) -> None:
         self.judge, self._streams, self.marker_streams = judge, streams, list(markers)
         self._publisher, self._clock, self._stop, self.goes_on = publisher, clock, stop, goes_on
@@ -82,7 +83,7 @@ class Inference:
         }
         self._looked_s = -math.inf
         self._stale_reported_s = dict.fromkeys(streams, -math.inf)
-        self.wake, self.readers_done = wake or threading.Event(), threading.Event()
+        self.wake, self.readers_done = wake or Wake(), threading.Event()
         self.is_alone = True
         self.due: list[Due] = []
         self._asked: list[tuple[Judge, list[Due]]] = []  # the same, by whoever collected them

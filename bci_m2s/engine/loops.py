@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
+from bci_m2s.engine.wake import Wake
 from bci_m2s.errors import DeviceError, ModelError
 from bci_m2s.pipeline.due import judge
 
@@ -58,7 +58,7 @@ class Loop:
 
     def __init__(self, name: str, every_s: float, rest_s: float = 0.0) -> None:
         self.name, self._every_s, self._rest_s = name, every_s, rest_s
-        self.wake = threading.Event()
+        self.wake = Wake()
         self._jobs: list[Job] = []
         self._changing = threading.Lock()  # guards `_jobs` and `_thread`
         self._thread: threading.Thread | None = None
@@ -88,7 +88,6 @@ class Loop:
     def _run(self) -> None:
         while self._jobs or not self._is_closed:
             self.wake.wait(self._every_s)
-            self.wake.clear()
             self.round(self._jobs)
             if len(self._jobs) > 1 and self._rest_s:
                 time.sleep(self._rest_s)
@@ -120,6 +119,9 @@ class InferenceLoop(Loop):
     def __init__(self) -> None:
         super().__init__("inference", LOOK_S, GATHER_S)
         self._works: dict[Job, Inference] = {}
+        self._served: Sequence[Job] = ()  # the jobs of the round before, and what they come to
+        self._inferences: list[tuple[Job, Inference]] = []
+        self._modalities: list[str] = []
         self._looked_s = -math.inf
 
     def serve(self, work: Inference, fail: Callable[[BaseException], None]) -> Job:
@@ -129,36 +131,46 @@ class InferenceLoop(Loop):
         return self.add(job)
 
     def round(self, jobs: Sequence[Job]) -> None:
-        """What takes effect between samples, then the new samples of each modality, then the rest: with
-        several runs not each time, as it asks what time it is.
+        """What takes effect between samples, then the new samples of each modality, then the rest: that not
+        each time, as it asks what time it is.
         """
-        works = {job: self._works[job] for job in jobs}
-        for job, work in works.items():
-            work.is_alone = len(works) == 1
+        if jobs is not self._served:
+            self._begin_serving(jobs)
+        for job, work in self._inferences:
             self._guarded(job, work, work.prepare)
-        for modality in dict.fromkeys(name for work in works.values() for name in work.modalities):
-            self._judge(modality, {job: work for job, work in works.items() if not job.done.is_set()})
-        is_time = len(works) == 1 or time.monotonic() - self._looked_s >= LOOK_S / 2
+        for modality in self._modalities:
+            self._judge(modality)
+        is_time = time.monotonic() - self._looked_s >= LOOK_S / 2
         if is_time:
             self._looked_s = time.monotonic()
-        for job, work in works.items():
+        for job, work in self._inferences:
             if job.done.is_set() or not (is_time or work.readers_done.is_set()):
                 continue
-            if not self.attempt(job, work.look):
+            if not self.attempt(job, job.step):
                 self.remove(job)
 
-    def _judge(self, modality: str, works: dict[Job, Inference]) -> None:
-        for job, work in works.items():
-            self._guarded(job, work, partial(work.collect, modality))
-        judge([due for work in works.values() for due in work.due])
-        for job, work in works.items():
-            if not job.done.is_set():
-                self._guarded(job, work, partial(work.complete, modality))
+    def _begin_serving(self, jobs: Sequence[Job]) -> None:
+        self._served, self._inferences = jobs, [(job, self._works[job]) for job in jobs]
+        self._modalities = list(
+            dict.fromkeys(name for _, work in self._inferences for name in work.modalities)
+        )
+        for _, work in self._inferences:
+            work.is_alone = len(jobs) == 1
 
-    def _guarded(self, job: Job, work: Inference, step: Callable[[], None]) -> None:
+    def _judge(self, modality: str) -> None:
+        for job, work in self._inferences:
+            if not job.done.is_set():
+                self._guarded(job, work, work.collect, modality)
+        if due := [due for job, work in self._inferences if not job.done.is_set() for due in work.due]:
+            judge(due)
+        for job, work in self._inferences:
+            if not job.done.is_set():
+                self._guarded(job, work, work.complete, modality)
+
+    def _guarded(self, job: Job, work: Inference, step: Callable[..., None], *arguments: object) -> None:
         """A step of one run; of a failed GPU or model its recording need not end."""
         try:
-            step()
+            step(*arguments)
         except (DeviceError, ModelError) as problem:
             work.go_on_without(problem)
         except BaseException as problem:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bci_m2s.engine.history import History
 from bci_m2s.engine.statistics import Statistics
+from bci_m2s.engine.wake import Wake
 from bci_m2s.sinks import Sink
 from bci_m2s.types import Estimate, Event, Published, Status
 
@@ -65,7 +66,7 @@ class Publisher:
         self._files: Sequence[Sink] = ()  # replaced as a whole, so that any thread may go through it
         self._queue: queue.SimpleQueue[Published | Callable[[], None]] = queue.SimpleQueue()
         self._is_open = self._has_started = self._is_complete = False
-        self.wake = threading.Event()
+        self.wake = Wake()
         self.statistics = Statistics(heads, is_judged)
         self.history = history or History(heads, hop_s)
         self.latest: dict[tuple[str, str], Estimate] = {}

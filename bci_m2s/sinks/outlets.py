@@ -148,7 +148,6 @@ class EvidenceOutlet:
         name, (labels, units) = f"{EVIDENCE_PART}-{modality}", evidence_channels(names)
         info = StreamInfo(
             f"{session.outlet_name}-{name}",
-            EVIDENCE_PART,
             EVIDENCE_TYPE,
             _source_id(session, name),
             labels=labels,

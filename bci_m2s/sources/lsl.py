@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pylsl
+from numpy.typing import NDArray
 
 from bci_m2s.errors import StreamError
 from bci_m2s.lsl.identity import IdentityWatch, Moved
@@ -30,11 +32,13 @@ from bci_m2s.lsl.network import (
     resolve,
     shared_network,
 )
+from bci_m2s.lsl.pull import ChunkPull
 from bci_m2s.signal.blocks import GAP_S
 from bci_m2s.types import Chunk, FloatArray, StreamInfo
 
 LONGEST_CALL_S = 0.2
-MOST_SAMPLES = 1024  # pull_chunk's own limit
+MOST_SAMPLES = 1024  # of a pull
+MOST_DELIVERIES = 1000  # kept for whoever asks for problems; a reader that nobody asks forgets the oldest
 OLDEST_S, NEWEST_S = 60.0, 1.0  # behind and ahead of this clock that a stamp of LSL can be
 SURE_AFTER_S = 1.0  # a gap may be reported this long after liblsl began to notice that it reconnects
 
@@ -74,13 +78,16 @@ class LslSource:
         self._selector = Selector(name, type, source_id, host, uid)
         self._wait_s, self._network, self._notify, self._stopped = wait_s, network, notify, stopped
         self._inlet: Any = None
+        self._take: Callable[[float], tuple[FloatArray, NDArray[Any]]] = self._take_texts
         self.info = StreamInfo(name, type, source_id)
         self.description_xml = ""
         self.finished = False
         self._watch: IdentityWatch | None = None
-        # written by the thread that pulls, read by the one that asks for problems
+        # by the thread that pulls, for the one that asks for problems
         self._lost = ""
-        self._received_s = self._gap_s = self._newest_stamp = self._arrived_stamp = math.nan
+        self._deliveries: deque[tuple[FloatArray, float]] = deque(maxlen=MOST_DELIVERIES)
+        # by the thread that asks for problems
+        self._received_s = self._gap_s = self._newest_stamp = math.nan
         self._offset_s = float("nan")  # the newest that was known, of the newest sender that had one
         self._offset_since_s = float("inf")  # liblsl notices that it reconnects while it has an offset
 
@@ -106,11 +113,8 @@ class LslSource:
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
         self.info, self.description_xml = full_info(self._inlet, brief, timeout_s=5.0)
         self._watch = IdentityWatch(self.info) if brief.source_id else None
-        self._is_text = self.info.channel_format == "string"
-        # liblsl writes straight into this array; a chunk is a view of it until the next pull
-        self._buffer = (
-            None if self._is_text else np.empty((MOST_SAMPLES, brief.n_channels), self._inlet.np_dtype)
-        )
+        if self.info.channel_format != "string":
+            self._take = ChunkPull(self._inlet, MOST_SAMPLES)
         try:
             self._inlet.open_stream(timeout=5.0)
         except NO_ANSWER as problem:
@@ -121,25 +125,23 @@ class LslSource:
     def pull(self, timeout_s: float) -> Chunk:
         """The next samples; the chunk's samples are a view that the next pull overwrites."""
         try:
-            samples, times = self._inlet.pull_chunk(
-                timeout=min(timeout_s, LONGEST_CALL_S),
-                max_samples=MOST_SAMPLES,
-                min_samples=1,
-                dest_obj=self._buffer,
-                as_numpy=True,
-            )
+            times, samples = self._take(min(timeout_s, LONGEST_CALL_S))
         except pylsl.util.LostError:
             self._lost = "lost, and without a source id it cannot be found again"
             time.sleep(min(timeout_s, LONGEST_CALL_S))  # liblsl answers at once from now on
             return Chunk.empty(self.info.n_channels)
-        if self._is_text and len(times):
-            samples = np.array(
-                [[text.decode("utf-8", "replace") for text in row] for row in samples], object
-            )
-        received_s = pylsl.local_clock()
+        now_s = pylsl.local_clock()
         if len(times):
-            self._note_delivery(times, received_s)
-        return Chunk(times, samples, np.full(len(times), received_s))
+            self._deliveries.append((times, now_s))  # looked at when somebody asks for problems
+        received_s = np.empty(len(times))
+        received_s.fill(now_s)
+        return Chunk(times, samples, received_s)
+
+    def _take_texts(self, timeout_s: float) -> tuple[FloatArray, NDArray[Any]]:
+        """As ``ChunkPull``, of a stream of strings."""
+        wanted = {"max_samples": MOST_SAMPLES, "min_samples": 1, "as_numpy": True}
+        raw, times = self._inlet.pull_chunk(timeout=timeout_s, **wanted)
+        return times, np.array([[text.decode("utf-8", "replace") for text in row] for row in raw], object)
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """Add to a stamp for local time; NaN when the sender does not answer in time.
@@ -153,28 +155,34 @@ class LslSource:
         except NO_ANSWER:
             return float("nan")
 
-    def _note_delivery(self, times: FloatArray, received_s: float) -> None:
-        """Remember when samples came, and when their stamps broke. By the thread that pulls.
+    def _look_at_deliveries(self) -> None:
+        """Note when samples came, and when their stamps broke. By the thread that asks for problems.
 
         A break here is a hint to look who sends; whether a window is valid is decided elsewhere.
         """
-        known = times[np.isfinite(times)]
-        if len(known) and self.info.rate_hz:
+        if not (came := [self._deliveries.popleft() for _ in range(len(self._deliveries))]):
+            return
+        times = np.concatenate([stamps for stamps, _ in came])
+        received_s = np.repeat([when_s for _, when_s in came], [len(stamps) for stamps, _ in came])
+        is_known = np.isfinite(times)
+        known, self._received_s = times[is_known], came[-1][1]
+        if not len(known):
+            return
+        if self.info.rate_hz:
             steps = np.diff(known, prepend=self._newest_stamp)  # NaN, which is no break, at first
-            if (np.abs(steps - 1 / self.info.rate_hz) > GAP_S).any():
-                self._gap_s = received_s
-            self._newest_stamp = known[-1]
-        if len(known):
-            self._arrived_stamp = float(known[-1])
-        self._received_s = received_s
+            is_break = np.abs(steps - 1 / self.info.rate_hz) > GAP_S
+            if is_break.any():
+                self._gap_s = float(received_s[is_known][is_break][-1])
+        self._newest_stamp = float(known[-1])
 
     def problem(self) -> str:
         """Why samples may come from another sender than the one that was opened, see ``identity``.
 
         Returns at once, unless a sender has to be asked who it is: then within ``REQUEST_S``, and a little.
         """
+        self._look_at_deliveries()
         if self._watch is None or self._network is None or self._inlet is None:
-            return self._lost or self.stamps_problem()
+            return self._lost or self._stamps_problem()
         received_s, gap_s = self._received_s, self._gap_s
         moved = self._moved()  # after `received_s` was read, so that it covers that delivery
         seen = self._network.streams()
@@ -186,13 +194,17 @@ class LslSource:
         if uid:
             answer = request_info(seen[uid], listed[uid])
             self._watch.answer(pylsl.local_clock(), uid, answer)
-        return self._watch.problem or self.stamps_problem()
+        return self._watch.problem or self._stamps_problem()
 
     def stamps_problem(self) -> str:
         """Why the stamps cannot be LSL time; "" where they can, or nothing is known yet."""
-        if math.isnan(self._arrived_stamp) or not self._heed_stamps:
+        self._look_at_deliveries()
+        return self._stamps_problem()
+
+    def _stamps_problem(self) -> str:
+        if math.isnan(self._newest_stamp) or not self._heed_stamps:
             return ""
-        behind_s = self._received_s - (self._arrived_stamp + self.clock_offset_s(0.0))
+        behind_s = self._received_s - (self._newest_stamp + self.clock_offset_s(0.0))
         if not (behind_s > OLDEST_S or behind_s < -NEWEST_S):  # NaN compares false
             return ""
         where = f"{abs(behind_s):.3g} s {'behind' if behind_s > 0 else 'ahead of'} this clock"

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bci_m2s.engine.calls import Calls
+from bci_m2s.engine.wake import Wake
 from bci_m2s.errors import CommandError
 
 LIMIT_S = 120.0
@@ -16,14 +17,13 @@ class Owner(threading.Thread):
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.wake, self.over, self.refused, self.failure = threading.Event(), False, [], None
+        self.wake, self.over, self.refused, self.failure = Wake(), False, [], None
         self.calls = Calls(self.wake)
 
     def run(self):
         try:
             while not self.over:
                 self.wake.wait(0.05)
-                self.wake.clear()
                 self.calls.carry_out(self.refused.append)
         except ZeroDivisionError as problem:
             self.failure = problem

@@ -295,7 +295,7 @@ def test_a_stream_that_is_lost_for_good_says_so_and_ends_nothing():
 
     source = LslSource(name="cap")
     source.info = StreamInfo("cap", "EEG", labels=("a", "b"), units=("", ""))
-    source._inlet, source._buffer = Gone(), None
+    source._inlet = Gone()
     assert source.problem() == ""
     begun = time.monotonic()
     assert source.pull(0.05).samples.shape == (0, 2)
