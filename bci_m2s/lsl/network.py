@@ -9,7 +9,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -145,6 +145,7 @@ class LslNetwork:
         self._begun_s = time.monotonic()
         self._looking = threading.Lock()  # guards what follows
         self._found: dict[str, Any] = {}
+        self._infos: dict[str, StreamInfo] = {}
         self._found_s = -math.inf
 
     def streams(self) -> dict[str, Any]:
@@ -156,7 +157,14 @@ class LslNetwork:
                 self._found_s = now_s
                 for uid in self._found:
                     self._first_seen_s.setdefault(uid, now_s)
+                known = self._infos
+                self._infos = {uid: known.get(uid) or brief_info(raw) for uid, raw in self._found.items()}
             return self._found
+
+    def infos(self) -> Mapping[str, StreamInfo]:
+        """As ``streams``, each as ``brief_info`` has it: read once, however many look for theirs."""
+        self.streams()
+        return self._infos  # replaced as a whole
 
     def streams_after(self, look_s: float) -> dict[str, Any]:
         """What is there once this has looked for so long, s; at once where it has already."""
@@ -219,21 +227,21 @@ def resolve(
     network = network or shared_network()
     begun, is_notified = time.monotonic(), False
     while True:
-        seen = network.streams()
-        matching = [raw for raw in seen.values() if selector.matches(brief_info(raw))]
+        seen = network.infos()
+        matching = [info for info in seen.values() if selector.matches(info)]
         if len(matching) > 1:
             listed = "; ".join(
-                f"{info.describe()} source_id {info.source_id!r} on {info.host!r}"
-                for info in map(brief_info, matching)
+                f"{info.describe()} source_id {info.source_id!r} on {info.host!r}" for info in matching
             )
             raise StreamError(f"{len(matching)} streams match {selector.describe()}: {listed}; name one")
-        if matching and network.known_for_s(matching[0].uid()) >= TWIN_WAIT_S:
-            return matching[0]
+        raw = network.streams().get(matching[0].uid) if matching else None
+        if raw is not None and network.known_for_s(raw.uid()) >= TWIN_WAIT_S:
+            return raw
         if stopped():
             raise StreamError(f"stopped while waiting for {selector.describe()}")
         waited_s = time.monotonic() - begun
         if waited_s > wait_s and not matching:
-            others = [info for info in map(brief_info, seen.values()) if not is_of_this_process(info)]
+            others = [info for info in seen.values() if not is_of_this_process(info)]
             there = "; ".join(info.describe() for info in others) or "no stream at all"
             raise StreamError(
                 f"no stream with {selector.describe()} came within {wait_s:g} s; on the network: {there}"

@@ -13,6 +13,7 @@ import pytest
 from support.raw_files import xdf_chunk
 
 from bci_m2s.errors import StreamError
+from bci_m2s.lsl import network
 from bci_m2s.lsl.formats import ANSWER_TYPE, OWN_TYPES
 from bci_m2s.lsl.network import Selector, brief_info, list_streams, refuse_absurd, resolve
 from bci_m2s.lsl.outlet import make_outlet
@@ -215,10 +216,10 @@ class Streams:
     """A network with these streams."""
 
     def __init__(self, *infos):
-        self._raws = {info.name(): info for info in infos}
+        self._infos = {info.name(): brief_info(info) for info in infos}
 
-    def streams(self):
-        return self._raws
+    def infos(self):
+        return self._infos
 
 
 def test_what_is_there_is_said_without_what_a_session_of_this_process_sends(monkeypatch):
@@ -232,6 +233,46 @@ def test_what_is_there_is_said_without_what_a_session_of_this_process_sends(monk
     assert str(caught.value).endswith("on the network: " + brief_info(others).describe())
     with pytest.raises(StreamError, match="on the network: no stream at all"):
         resolve(Selector(name="cap"), 0.0, Streams(*sent))
+
+
+class Resolver:
+    """What liblsl finds: the same streams each time, as objects of their own."""
+
+    there = ("a", "b")
+
+    def __init__(self, **_how):
+        pass
+
+    def results(self):
+        return [RawInfo(name) for name in self.there]
+
+
+class RawInfo:
+    def __init__(self, name):
+        self._name = name
+
+    def uid(self):
+        return f"uid of {self._name}"
+
+
+def test_what_a_stream_says_of_itself_is_read_once_however_many_wait(monkeypatch):
+    read = []
+
+    def brief(raw):
+        read.append(raw.uid())
+        return StreamInfo(raw._name, "EEG", uid=raw.uid())
+
+    monkeypatch.setattr(pylsl, "ContinuousResolver", Resolver)
+    monkeypatch.setattr(network, "brief_info", brief)
+    monkeypatch.setattr(network, "FRESH_S", 0.0)
+    around = network.LslNetwork()
+    for _ in range(5):
+        with pytest.raises(StreamError):
+            resolve(Selector(name="nobody"), 0.0, around)
+        assert [info.name for info in around.infos().values()] == ["a", "b"]
+    assert sorted(read) == ["uid of a", "uid of b"]
+    monkeypatch.setattr(Resolver, "there", ("b", "c"))
+    assert [info.name for info in around.infos().values()] == ["b", "c"]
 
 
 def test_waiting_can_be_stopped():
