@@ -85,7 +85,7 @@ def test_a_benchmark_says_what_it_is(benchmark: Benchmark) -> None:
 def test_what_has_a_goal_has_a_benchmark() -> None:
     goals = {benchmark.name for benchmark in ALL if any(figure.goal for figure in benchmark.figures)}
     core = {"acquisition", "estimate", "features", "encoder", "training", "replay", "memory", "startup"}
-    assert goals >= core | {"panel"}
+    assert goals >= core | {"panel", "overview", "participants"}
 
 
 def test_to_list_them_nothing_heavy_is_loaded() -> None:
@@ -347,6 +347,7 @@ def wait_until(is_so: Callable[[], bool], longest_s: float = 90.0) -> None:
         ("participants", ("seconds=2", "most=1"), 2),
         ("startup", (), 7),
         ("panel", ("seconds=3",), 6),
+        ("overview", ("seconds=2", "people=2"), 4),
     ],
 )
 def test_a_live_one_measures_and_loses_nothing(
