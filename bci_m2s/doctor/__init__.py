@@ -48,6 +48,7 @@ CHECKS = {
     "network": "bci_m2s.doctor.lsl:check_network",
     "LSL round trip": "bci_m2s.doctor.lsl:check_round_trip",
     "GPU": "bci_m2s.doctor.machine:check_gpu",
+    "filters": "bci_m2s.doctor.machine:check_filters",
     "model": "bci_m2s.doctor.machine:check_model",
     "disk": "bci_m2s.doctor.machine:check_disk",
     "clock": "bci_m2s.doctor.lsl:check_clock",

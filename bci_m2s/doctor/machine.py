@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.doctor import Finding, Verdict
+from bci_m2s.signal.sections import compiled
 
 SAMPLE_BYTES = 1 + 8 + 64 * 4  # of a recording: flag, stamp, 64 channels of float32 (XDF 1.0)
 RECORDED_HZ = 1000
@@ -102,6 +103,15 @@ def check_gpu(
         return [Finding("GPU", "ok", "none: the CPU is used, which is sufficient for live estimates")]
     remedy = "Live estimates need no GPU. For training, install a build of torch for this driver's CUDA."
     return [Finding("GPU", "warn", f"{found}: torch cannot use it, the CPU is used", remedy)]
+
+
+def check_filters(is_compiled: bool | None = None) -> list[Finding]:
+    """Which loop filters signals. is_compiled : whether it is ours; None: look"""
+    if is_compiled is None:
+        is_compiled = compiled() is not None
+    fact = "compiled" if is_compiled else "by scipy: the same values, in three times the time"
+    remedy = "With many channels or participants: install a C compiler, then bci_m2s again."
+    return [Finding("filters", "ok", fact, "" if is_compiled else remedy)]
 
 
 def check_model(clock: Callable[[], float] = time.perf_counter) -> list[Finding]:

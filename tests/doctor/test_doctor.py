@@ -304,3 +304,12 @@ class TestReport:
             assert f" {name} " in text
         assert "could not be checked" not in text
         assert "found in" in text
+
+
+def test_filters_without_a_compiler_are_fine_and_say_how_to_be_faster():
+    assert machine.check_filters(True) == [Finding("filters", "ok", "compiled")]
+    (found,) = machine.check_filters(False)
+    assert found.verdict == "ok"
+    assert "C compiler" in found.remedy
+    (here,) = machine.check_filters()
+    assert here.fact.startswith(("compiled", "by scipy"))
