@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from bci_m2s.doctor import Finding, Verdict
-from bci_m2s.signal.sections import compiled
 
 SAMPLE_BYTES = 1 + 8 + 64 * 4  # of a recording: flag, stamp, 64 channels of float32 (XDF 1.0)
 RECORDED_HZ = 1000
@@ -108,6 +107,8 @@ def check_gpu(
 def check_filters(is_compiled: bool | None = None) -> list[Finding]:
     """Which loop filters signals. is_compiled : whether it is ours; None: look"""
     if is_compiled is None:
+        from bci_m2s.signal.sections import compiled
+
         is_compiled = compiled() is not None
     fact = "compiled" if is_compiled else "by scipy: the same values, in three times the time"
     remedy = "With many channels or participants: install a C compiler, then bci_m2s again."
