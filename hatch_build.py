@@ -51,7 +51,7 @@ def compile_sections(root: Path) -> str:
         command = [*tried, *FLAGS, number, "-o", str(unfinished), str(source)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-            problem = done.stderr.strip()[-500:] if done.returncode else ""
+            problem = (done.stderr.strip()[-500:] or f"status {done.returncode}") if done.returncode else ""
         except (OSError, subprocess.SubprocessError) as error:
             problem = str(error)
         if not problem:
