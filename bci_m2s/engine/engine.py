@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from bci_m2s.engine.acquisition import Acquisition
 from bci_m2s.engine.inference import Inference, Judge
 from bci_m2s.engine.loops import Job, Loops
+from bci_m2s.engine.overload import Overload
 from bci_m2s.engine.publisher import Publisher, write_problems
 from bci_m2s.engine.reporter import Reporter
 from bci_m2s.engine.stream_state import StreamState
@@ -147,6 +148,16 @@ class Engine:
     def skipped(self) -> int:
         """Windows that were not judged because inference fell behind."""
         return sum(self._inference.judge.skipped.values())
+
+    @property
+    def overload(self) -> Overload:
+        """Whether windows are skipped because the machine is too slow."""
+        return self._inference.overload
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """How many could have been judged so far, and how many of these were skipped."""
+        return self._inference.windows
 
     def start(self) -> None:
         """Read, judge and publish from now on. Sources are open already, so that they could be checked."""

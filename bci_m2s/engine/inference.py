@@ -12,6 +12,7 @@ from typing import Any
 
 from bci_m2s.engine.calls import Calls
 from bci_m2s.engine.handover import Handover
+from bci_m2s.engine.overload import Overload
 from bci_m2s.engine.publisher import Publisher
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import STALE_AFTER_S, StreamState, silent_after_s
@@ -54,6 +55,7 @@ class Inference:
         little is left to do when a window is due. Else whole blocks are waited for, which takes a fraction
         of the processor time, and everybody waits for everybody's.
     due : windows of the newest samples, collected and not yet completed
+    overload : whether windows are skipped because the machine is too slow
     readers_done : set when no sample will come any more
     problem : why there are no estimates any more, "" while there are
     failure : what ended them
@@ -91,6 +93,7 @@ class Inference:
         self.given_up = threading.Event()  # what is still to be judged at the end is not waited for
         self.problem = ""
         self.failure: BciM2sError | None = None
+        self.overload, self._overrun_windows = Overload(), 0
         self._calls = Calls(self.wake)
 
     def request(self, work: Callable[[], str]) -> str:
@@ -145,6 +148,7 @@ class Inference:
         missed = stream.newly_overrun()
         if missed:
             self._emit("overrun", f"{modality}: inference was too slow for {missed} samples")
+            self._overrun_windows += missed // self._hop_n[modality]
         behind = self._clock() - chunk.received_s[0] > BEHIND_S
         for judge in self._judges():
             judge.refuse(modality, stream.problem)
@@ -173,6 +177,7 @@ class Inference:
         if self.problem:
             return self._look_without()
         self._look_for_silence()
+        self._look_for_overload()
         if self._nothing_left() and self.all_finished():
             self._stop.set()
         if self.readers_done.is_set() and (self._nothing_left() or self.given_up.is_set()):
@@ -251,6 +256,18 @@ class Inference:
             self._looked_s = now_s
             for modality, stream in self._streams.items():
                 self._report_stale(modality, stream, now_s)
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """How many could have been judged so far, and how many of these were skipped. Any thread."""
+        judge, lost = self.judge, self._overrun_windows
+        return judge.judgeable + lost, judge.judgeable_skipped + lost
+
+    def _look_for_overload(self) -> None:
+        due, skipped = self.windows
+        if words := self.overload.look(self._clock(), due, skipped):
+            kind = "overloaded" if self.overload.words else "keeps_up"
+            self._emit(kind, words, windows=due, skipped=skipped)
 
     def _report_stale(self, modality: str, stream: StreamState, now_s: float) -> None:
         """Once per second, report that a stream is silent: estimates of its own, never an old answer.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.1  # what has a clock of its own is looked at this often
 GATHER_S = 0.004  # else every delivery of every stream would be a round through all jobs
+AT_ONCE_S = 0.1  # so long windows are collected; then they are answered, however many are left to collect
 ASK_EVERY_S = 0.2
 TICK_EVERY_S = 0.2
 
@@ -114,10 +115,17 @@ class Loop:
 
 
 class InferenceLoop(Loop):
-    """Has the windows that are due in all runs judged together, modality by modality."""
+    """Has the windows that are due in all runs judged together, modality by modality.
 
-    def __init__(self) -> None:
+    On a machine that is too slow for all of them each run still gets its turn in each round, and its answer
+    soon after its samples were read: who is first in a round does not wait for who is last.
+
+    clock : in seconds
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("inference", LOOK_S, GATHER_S)
+        self._clock = clock
         self._works: dict[Job, Inference] = {}
         self._served: Sequence[Job] = ()  # the jobs of the round before, and what they come to
         self._inferences: list[tuple[Job, Inference]] = []
@@ -140,9 +148,9 @@ class InferenceLoop(Loop):
             self._guarded(job, work, work.prepare)
         for modality in self._modalities:
             self._judge(modality)
-        is_time = time.monotonic() - self._looked_s >= LOOK_S / 2
+        is_time = self._clock() - self._looked_s >= LOOK_S / 2
         if is_time:
-            self._looked_s = time.monotonic()
+            self._looked_s = self._clock()
         for job, work in self._inferences:
             if job.done.is_set() or not (is_time or work.readers_done.is_set()):
                 continue
@@ -158,12 +166,23 @@ class InferenceLoop(Loop):
             work.is_alone = len(jobs) == 1
 
     def _judge(self, modality: str) -> None:
+        waiting: list[tuple[Job, Inference]] = []
+        begun_s = self._clock()
         for job, work in self._inferences:
-            if not job.done.is_set():
-                self._guarded(job, work, work.collect, modality)
-        if due := [due for job, work in self._inferences if not job.done.is_set() for due in work.due]:
+            if job.done.is_set():
+                continue
+            self._guarded(job, work, work.collect, modality)
+            waiting.append((job, work))
+            if self._clock() - begun_s >= AT_ONCE_S:
+                self._answer(modality, waiting)
+                waiting, begun_s = [], self._clock()
+        self._answer(modality, waiting)
+
+    def _answer(self, modality: str, works: Sequence[tuple[Job, Inference]]) -> None:
+        """Have what was collected judged and completed."""
+        if due := [due for job, work in works if not job.done.is_set() for due in work.due]:
             judge(due)
-        for job, work in self._inferences:
+        for job, work in works:
             if not job.done.is_set():
                 self._guarded(job, work, work.complete, modality)
 

@@ -33,6 +33,7 @@ class RecordOnly:
     def __init__(self, infos: Mapping[str, StreamInfo], emit: Emit) -> None:
         self.heads: Mapping[str, tuple[str, ...]] = {}
         self.skipped: Mapping[str, int] = {}
+        self.judgeable = self.judgeable_skipped = 0
         regular = {name: info.rate_hz for name, info in infos.items() if info.rate_hz >= SLOWEST_HZ}
         self._breaks = {name: BreakReport(named(name, emit), rate_hz) for name, rate_hz in regular.items()}
         # only stamps matter, but a cutter wants to cut: a second, or one sample of a slow stream

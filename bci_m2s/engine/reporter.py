@@ -56,7 +56,12 @@ class Reporter:
     def snapshot(self) -> Snapshot:
         """The latest state, for a display."""
         now_s, recorder = self._clock(), self.recorder  # the recorder may be let go of meanwhile
-        problems = [self._inference.problem, *(sink.problem for sink in self._publisher.sinks)]
+        inference = self._inference
+        problems = [
+            inference.problem,
+            inference.overload.words,
+            *(sink.problem for sink in self._publisher.sinks),
+        ]
         problems += [
             f"markers {stream.source.info.name!r}: {stream.problem}"
             for stream in self._inference.marker_streams

@@ -55,6 +55,7 @@ class Pipeline:
     heads : class names of each head
     hop_s : how often an estimate comes, s
     skipped : by modality, how many due windows were not judged
+    judgeable, judgeable_skipped : windows with features, of all modalities; of these, how many were skipped
     on_judged : gets each valid window that was judged, the answers of all heads and the local time of its
         last sample; must return at once. None, as in every replay, for nobody
     """
@@ -73,6 +74,7 @@ class Pipeline:
         self._predictor, self._clock, self._baseline_marker = predictor, clock, baseline_marker
         self._emit = emit
         self.skipped = dict.fromkeys(stages, 0)
+        self.judgeable = self.judgeable_skipped = 0
         self.on_judged: Callable[[Window, Mapping[str, FloatArray], float], None] | None = None
 
     # ---- what it is and how it stands; any thread ----
@@ -143,8 +145,10 @@ class Pipeline:
         them in their order before the next samples of any stream.
         """
         due = self._stages[modality].push(chunk)
+        self.judgeable += sum(window.features is not None for window in due)
         if newest_only:
             self.skipped[modality] += max(0, len(due) - 1)
+            self.judgeable_skipped += sum(window.features is not None for window in due[:-1])
             due = due[-1:]
         return [Due(window, self._predictor, self._clock(), clock_offset_s) for window in due]
 

@@ -19,7 +19,6 @@ from bci_m2s.lsl.configuration import LslSession
 from bci_m2s.lsl.description import DisplayStream, SessionDescription
 from bci_m2s.lsl.formats import RAW_TYPE
 from bci_m2s.pipeline.baseline_file import adopt_baseline
-from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.recording.guided import own_markers
 from bci_m2s.session.companions import Companions
 from bci_m2s.session.description import describe_session, for_displays
@@ -30,7 +29,7 @@ from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.remote.server import RemoteServer
 from bci_m2s.session.setup import build
 from bci_m2s.session.setup.connect import Connected
-from bci_m2s.session.takes import Takes
+from bci_m2s.session.takes import EstimatingTake, Takes
 from bci_m2s.session.terminal.recording_notice import RecordingNotice
 from bci_m2s.session.terminal.run import deadline
 from bci_m2s.session.terminal.view import print_notes
@@ -251,7 +250,7 @@ def _run_takes(
             takes.began()
             recorder = take.folder.recorder if take.folder is not None else None
             notice = RecordingNotice(recorder, console)
-            tick = partial(_tick, take.pipeline, companions, notice, console, said)
+            tick = partial(_tick, take, companions, notice, console, said, watch)
             headline = conducted.headline if conducted is not None else None
             watch.show(take, console, stop, end, title, tick, headline)
         finally:
@@ -273,16 +272,18 @@ def _run_takes(
 
 
 def _tick(
-    pipeline: Pipeline,
+    take: EstimatingTake,
     companions: Companions,
     notice: RecordingNotice,
     console: Console,
     said: list[str],
+    watch: Watch,
 ) -> None:
     """What the terminal looks at a few times a second."""
     companions.check_panel()
     notice.look()
-    fresh = [note for note in pipeline.notes if note not in said]
+    watch.tell(take, console)
+    fresh = [note for note in take.pipeline.notes if note not in said]
     print_notes(console, fresh)
     said += fresh
 

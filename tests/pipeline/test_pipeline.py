@@ -175,6 +175,8 @@ def test_falling_behind_skips_windows_and_counts_them():
     skipping = made.push("eeg", Chunk.of(times, samples, received_s=5.0), newest_only=True)
     assert [facts(one) for one in skipping] == [facts(expected[-1])]
     assert made.skipped["eeg"] == len(expected) - 1
+    answered = sum(one.status is Status.OK for one in expected)  # the others have nothing to be judged by
+    assert (made.judgeable, made.judgeable_skipped) == (answered, answered - 1)
 
 
 def test_an_empty_chunk_is_harmless():

@@ -263,6 +263,9 @@ class _Quiet(Watch):
         while not stop.is_set() and time.monotonic() < end and not take.engine.wait(WAIT_S):
             tick()
 
+    def tell(self, take: EstimatingTake, console: Console) -> None:
+        """It is said once for everybody."""
+
     def sum_up(
         self,
         takes: Takes,

@@ -24,6 +24,7 @@ from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_overview
 from bci_m2s.session.participants.commands import give_all
 from bci_m2s.session.participants.one import Claims, Participant
+from bci_m2s.session.participants.overload_notice import OverloadNotice
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
 from bci_m2s.session.remote.listening import listening
 from bci_m2s.session.run import Options
@@ -204,14 +205,17 @@ def _show(participants: Sequence[Participant], console: Console, stop: threading
     """Show everybody until all is over."""
     begun = time.monotonic()
     title = participants[0].plan.contract.name
+    notice = OverloadNotice(participants, console)
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False, transient=True) as live:
                 while not _over(participants, stop, end, REDRAW_S):
+                    notice.look(time.monotonic())
                     above = f"{title} · {time.monotonic() - begun:.0f} s   Ctrl-C ends"
                     live.update(live_table(participants, above), refresh=True)
         else:
             while not _over(participants, stop, end, PLAIN_LINE_S):
+                notice.look(time.monotonic())
                 line = f"{time.monotonic() - begun:6.1f} s  {plain_line(participants)}"
                 console.print(line, soft_wrap=True)
     except OSError:  # the terminal or pipe is gone; the session is not

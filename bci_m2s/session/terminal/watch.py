@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Watch:
     """Shows a session on the terminal. One thread uses it, the session's."""
 
+    _said = ""
+
     def begins(self, takes: Takes, commands: Commands) -> None:
         """The session is about to run. commands : of its operator"""
 
@@ -36,6 +38,12 @@ class Watch:
     ) -> None:
         """Show a take until it ends; parameters as for ``terminal.run.show``."""
         show(take.engine, console, stop, end, take.pipeline.heads, title, tick, headline)
+
+    def tell(self, take: EstimatingTake, console: Console) -> None:
+        """Say once, in a line that stays, that windows are skipped, and that none are any more."""
+        if (line := take.engine.overload.line) and line != self._said:
+            self._said = line
+            console.print(line, style="yellow", soft_wrap=True)
 
     def sum_up(
         self,
