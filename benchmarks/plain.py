@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bci_m2s.networks.m2s import Dropout
+from bci_m2s.networks.dense import Linear
+from bci_m2s.networks.dropout import Dropout
 from bci_m2s.networks.sts import STSAttention
 
 
@@ -65,13 +66,22 @@ class PlainLayer(nn.Module):
 
 
 def write_out_attention(model: nn.Module) -> None:
-    """Put the plain STS attention and torch's dropout in the place of the package's own, everywhere."""
+    """Put plain STS attention, torch's dropout and linear layers in the place of the package's own."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, STSAttention):
                 setattr(module, name, PlainSTS(child))
             elif isinstance(child, Dropout):
                 setattr(module, name, nn.Dropout(child.p))
+            elif isinstance(child, Linear):
+                setattr(module, name, plain_linear(child))
+
+
+def plain_linear(layer: Linear) -> nn.Linear:
+    """torch's own layer, on the weights of `layer`."""
+    plain = nn.Linear(layer.in_features, layer.out_features)
+    plain.weight, plain.bias = layer.weight, layer.bias
+    return plain
 
 
 def write_out_layers(model: nn.Module) -> None:

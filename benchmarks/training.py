@@ -4,9 +4,11 @@ All sides take the same batch through the same steps: encode both modalities, fi
 compute the four losses, go backward, let Adam step. They differ in how:
 
 - plain: STS attention with queries, keys and values at their full width; the encoders run again,
-  without a graph, for each inner CLUB step; torch's dropout; Adam as torch makes it by default;
+  without a graph, for each inner CLUB step; torch's dropout, linear and transformer layers; Adam as
+  torch makes it by default;
 - ours: STS attention in its folded form, in parts that stay in the cache; the batch is encoded
-  once; dropout from fewer random numbers; fused Adam. This is what the package's own training does.
+  once; dropout from fewer random numbers; feed-forward parts as one operation, dense products by
+  oneDNN; fused Adam. This is what the package's own training does.
 
 Before anything is timed, losses and gradients of both must agree. That is judged in float64: in float32 a
 ReLU whose input is zero up to rounding can be open on one side and shut on the other, which moves single

@@ -21,55 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from bci_m2s.errors import ContractError
+from bci_m2s.networks.dense import Linear, dense, feed_forward, learns_here
+from bci_m2s.networks.dropout import Dropout
 from bci_m2s.networks.sts import STSAttention
-
-LEVELS = 2**16
-INT64_LOWEST = -(2**63)
-
-
-class Dropout(nn.Module):
-    """In training mode zero each element with probability p and divide the rest by 1 − p.
-
-    Cheap to draw on the CPU, where torch draws one random number per element, at the cost of a small matrix
-    product: here one 64-bit number of its default generator serves four, each dropped when its 16 bits lie
-    below a threshold. So p is rounded to a multiple of 2⁻¹⁶, and what is kept is scaled by exactly that. On
-    other devices and under ``torch.compile`` it is torch's own dropout.
-
-    Parameters
-    ----------
-    p : at least 0, below 1
-
-    Raises
-    ------
-    ContractError
-        For p outside that range.
-    """
-
-    def __init__(self, p: float = 0.1) -> None:
-        super().__init__()
-        if not 0.0 <= p < 1.0:
-            raise ContractError("network", "dropout", p, "at least 0 and below 1")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x : any shape, floating point → the same."""
-        if not self.training or self.p == 0.0:
-            return x
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
-            return nn.functional.dropout(x, self.p)
-        return x * kept(x, round(self.p * LEVELS))
-
-    def extra_repr(self) -> str:
-        """p, as torch's own modules print it."""
-        return f"p={self.p}"
-
-
-def kept(x: Tensor, dropped: int) -> Tensor:
-    """0 where an element of `x` is dropped, 1 / (1 − p) elsewhere; p is `dropped` / 2¹⁶."""
-    dropped = min(dropped, LEVELS - 1)
-    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(INT64_LOWEST, None)
-    mask = draws.view(torch.int16)[: x.numel()] >= dropped - LEVELS // 2
-    return mask.to(x.dtype).mul_(LEVELS / (LEVELS - dropped)).view(x.shape)
 
 
 class StepAttention(nn.Module):
@@ -95,6 +49,67 @@ class StepAttention(nn.Module):
         mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
         return out.view_as(x)
+
+
+class FeedForward(nn.Sequential):
+    """Linear, ReLU, dropout, linear, dropout; learnt as one operation on the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x : (..., in) → (..., out)."""
+        first, _, between, second, last = self
+        made = _learnt_together(x, first, between, second)
+        return super().forward(x) if made is None else last(made)
+
+
+class SequenceLayer(nn.TransformerEncoderLayer):
+    """A post-norm transformer layer; its feed-forward part is learnt as one operation on the CPU."""
+
+    def __init__(self, width: int, heads: int, ffn: int, dropout: float) -> None:
+        super().__init__(width, heads, ffn, dropout, activation="relu", batch_first=True)
+        for name in ("dropout", "dropout1", "dropout2"):
+            setattr(self, name, Dropout(dropout))
+
+    def _sa_block(
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None,
+        key_padding_mask: Tensor | None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        inner = self.self_attn
+        if key_padding_mask is not None or not _learns(x, self.dropout1):
+            return super()._sa_block(x, attn_mask, key_padding_mask, is_causal)
+        each = dense(x, inner.in_proj_weight, inner.in_proj_bias).unflatten(-1, (3, inner.num_heads, -1))
+        queries, keys, values = each.permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=None if is_causal else attn_mask,
+            dropout_p=inner.dropout,
+            is_causal=is_causal,
+        )
+        out = inner.out_proj
+        return self.dropout1(dense(mixed.transpose(1, 2).flatten(2), out.weight, out.bias))
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        made = _learnt_together(x, self.linear1, self.dropout, self.linear2)
+        return super()._ff_block(x) if made is None else self.dropout2(made)
+
+
+def _learnt_together(x: Tensor, first: nn.Module, between: nn.Module, second: nn.Module) -> Tensor | None:
+    """What a feed-forward part gives before its last dropout; None where it is to go step by step."""
+    if not _learns(x, between):
+        return None
+    assert isinstance(between, Dropout)
+    assert isinstance(first, nn.Linear)
+    assert isinstance(second, nn.Linear)
+    return feed_forward(x, first, second, between.dropped)
+
+
+def _learns(x: Tensor, dropout: nn.Module) -> bool:
+    """Whether a layer takes its operations for learning. One whose dropout is torch's takes torch's."""
+    return isinstance(dropout, Dropout) and dropout.training and learns_here(x)
 
 
 class ElectrodeLayer(nn.Module):
@@ -126,7 +141,7 @@ class ElectrodeLayer(nn.Module):
             )
             self.drop = Dropout(dropout)
             self.norm1 = nn.LayerNorm(width)
-        self.ffn = nn.Sequential(
+        self.ffn = FeedForward(
             nn.Linear(width, ffn),
             nn.ReLU(),
             Dropout(dropout),
@@ -167,7 +182,7 @@ class ElectrodeEncoder(nn.Module):
             ElectrodeLayer(n_channels, n_bands, heads, head_width, ffn, dropout, attention)
             for _ in range(depth)
         )
-        self.affine = nn.Linear(n_channels * n_bands, embedding)
+        self.affine = Linear(n_channels * n_bands, embedding)
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, C·K) → (B, T, embedding)."""
@@ -195,13 +210,8 @@ class SequenceEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.causal = causal
-        self.affine = nn.Linear(n_features, embedding)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(embedding, heads, ffn, dropout, activation="relu", batch_first=True)
-            for _ in range(depth)
-        )
-        for layer in self.layers:
-            layer.dropout, layer.dropout1, layer.dropout2 = (Dropout(dropout) for _ in range(3))
+        self.affine = Linear(n_features, embedding)
+        self.layers = nn.ModuleList(SequenceLayer(embedding, heads, ffn, dropout) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, F) → (B, T, embedding)."""

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from bci_m2s.errors import ContractError
+from bci_m2s.networks.dense import Linear
 from bci_m2s.networks.m2s import SingleModality
 
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)  # a temperature of 0.07
@@ -38,7 +39,7 @@ class InteractionEncoder(nn.Module):
 
     def __init__(self, n_features: int, embedding: int = 128) -> None:
         super().__init__()
-        self.linear = nn.Linear(n_features, embedding)
+        self.linear = Linear(n_features, embedding)
 
     def forward(self, x: Tensor) -> Tensor:
         """x : (B, T, F) → (B, T, E)."""
@@ -50,8 +51,8 @@ class Decoder(nn.Module):
 
     def __init__(self, n_features: int, embedding: int = 128) -> None:
         super().__init__()
-        self.er_linear = nn.Linear(embedding, embedding)
-        self.out = nn.Linear(2 * embedding, n_features)
+        self.er_linear = Linear(embedding, embedding)
+        self.out = Linear(2 * embedding, n_features)
 
     def forward(self, er: Tensor, ei: Tensor) -> Tensor:
         """er, ei : (B, T, E) → (B, T, F)."""

@@ -10,9 +10,9 @@ The weights stay as they are written in the paper; the products are formed in ``
 the same up to rounding.
 
 What is left is memory traffic: a batch's scores are far larger than its tokens. On the CPU a large batch
-makes them some steps at a time, few enough to stay in the cache, and the backward pass makes them again
-instead of reading them back (``attend_in_parts``). A small batch, another device, autocast and
-``torch.compile`` take the same products at once (``attend``); on the CPU both give the same bits.
+makes them some steps at a time, few enough to stay in the cache (``attend_in_parts``). A small batch,
+another device, autocast and ``torch.compile`` take the same products at once (``attend``); on the CPU both
+give the same bits. Learning from a large batch goes another way, equal up to rounding (``sts_learning``).
 
 Source: Liu, Cai, Lu, Zheng, "Multi-to-Single", AAAI 2025, doi 10.1609/aaai.v39i2.32134.
 """
@@ -23,7 +23,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from bci_m2s.networks.sts_learning import learn_in_parts
 
 SCORES_AT_ONCE = 2**18  # 1 MiB in float32: two such blocks are in use at a time
 
@@ -56,12 +57,17 @@ class STSAttention(nn.Module):
         n, heads = batch * steps, self.heads
         score, value = self._forms()
         y = mix_steps(x).reshape(n, channels, bands)
+        in_parts = _parts_pay(x, n * heads * channels**2)
+        if in_parts and self.training and torch.is_grad_enabled():
+            mixed = learn_in_parts(x.reshape(n, channels, bands), y, score, value, SCORES_AT_ONCE)
+            return (mixed + self.to_out.bias).reshape(x.shape)
         # Rows are ordered (channel, head), so that the heads' scores of a channel lie side by side and
         # the sum over heads is part of the second product.
         queries = (x.reshape(n, channels, bands) @ score).reshape(n, channels * heads, bands)
         values = (y @ value).reshape(n, channels, heads, bands)
         values = values.permute(0, 3, 2, 1).reshape(n, bands, heads * channels)
-        mixed = (attend_in_parts if _parts_pay(queries, y) else attend)(queries, y, values)
+        in_parts = in_parts and not torch.is_grad_enabled()
+        mixed = (attend_in_parts if in_parts else attend)(queries, y, values)
         return (mixed.transpose(1, 2) + self.to_out.bias).reshape(batch, steps, channels, bands)
 
     def folded(self) -> tuple[Tensor, Tensor]:
@@ -140,58 +146,21 @@ def attend(queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
 
 
 def attend_in_parts(queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
-    """``attend``, some of the n at a time; differentiable once."""
-    mixed: Tensor = _AttendInParts.apply(queries, tokens, values)
+    """``attend``, some of the n at a time, without a gradient."""
+    n, channels, bands = tokens.shape
+    mixed = tokens.new_empty(n, bands, channels)
+    block = _block(queries, tokens)
+    for part in _parts(block, tokens):
+        weights = _softmax_scores(queries[part], tokens[part], block)
+        torch.bmm(values[part], weights.transpose(1, 2), out=mixed[part])
     return mixed
 
 
-def _parts_pay(queries: Tensor, tokens: Tensor) -> bool:
+def _parts_pay(x: Tensor, scores: int) -> bool:
     """Whether there is more than one part; a single window is not."""
-    if (
-        torch.compiler.is_compiling()
-        or queries.shape[0] * queries.shape[1] * tokens.shape[1] <= SCORES_AT_ONCE
-    ):
+    if torch.compiler.is_compiling() or scores <= SCORES_AT_ONCE:
         return False
-    return queries.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-
-
-class _AttendInParts(torch.autograd.Function):
-    """Keeps its three inputs, which are small, and none of the scores."""
-
-    @staticmethod
-    def forward(ctx: Any, queries: Tensor, tokens: Tensor, values: Tensor) -> Tensor:
-        ctx.save_for_backward(queries, tokens, values)
-        n, channels, bands = tokens.shape
-        mixed = tokens.new_empty(n, bands, channels)
-        block = _block(queries, tokens)
-        for part in _parts(block, tokens):
-            weights = _softmax_scores(queries[part], tokens[part], block)
-            torch.bmm(values[part], weights.transpose(1, 2), out=mixed[part])
-        return mixed
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *received: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        queries, tokens, values = ctx.saved_tensors
-        (n, rows, bands), channels = queries.shape, tokens.shape[1]
-        gradient, across = received[0].contiguous(), queries.transpose(1, 2).contiguous()
-        # Features before channels, for the reason given in `attend`.
-        by_query, by_token = queries.new_empty(n, bands, rows), tokens.new_empty(n, bands, channels)
-        by_value = torch.empty_like(values, memory_format=torch.contiguous_format)
-        block = _block(queries, tokens)
-        other = torch.empty_like(block)
-        for part in _parts(block, tokens):
-            weights = _softmax_scores(queries[part], tokens[part], block)  # (m, C, H·C)
-            torch.bmm(gradient[part], weights, out=by_value[part])
-            change = other[: len(weights)]  # (m, C·H, C)
-            torch.bmm(gradient[part].transpose(1, 2), values[part], out=change.view_as(weights))
-            weights = weights.view_as(change)
-            # Through the softmax, row by row: w · (g − Σ w·g).
-            change.mul_(weights)
-            change.addcmul_(weights, change.sum(dim=-1, keepdim=True), value=-1)
-            torch.bmm(tokens[part].transpose(1, 2), change.transpose(1, 2), out=by_query[part])
-            torch.bmm(across[part], change, out=by_token[part])
-        return by_query.transpose(1, 2), by_token.transpose(1, 2), by_value
+    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def _block(queries: Tensor, tokens: Tensor) -> Tensor:

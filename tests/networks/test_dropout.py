@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bci_m2s.errors import ContractError
-from bci_m2s.networks.m2s import Dropout, kept
+from bci_m2s.networks.dropout import Dropout, kept
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from bci_m2s.networks import sts
 from bci_m2s.networks.sts import STSAttention, attend, attend_in_parts, mix_steps
+from bci_m2s.networks.sts_learning import learn_in_parts
 from bci_m2s.training.methods.adam import Adam
 
 
@@ -82,44 +84,100 @@ def inputs_of_attention(n: int, channels: int, heads: int, bands: int) -> list[T
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 100, 10**6])
-def test_parts_have_the_gradients_of_finite_differences(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_have_the_gradients_of_finite_differences(at_once: int) -> None:
     """Parts of one, of two with a last one that is smaller, of four, and all in one."""
-    monkeypatch.setattr(sts, "SCORES_AT_ONCE", at_once)
-    assert torch.autograd.gradcheck(attend_in_parts, inputs_of_attention(5, 3, 2, 2))
     assert torch.autograd.gradcheck(attend, inputs_of_attention(5, 3, 2, 2))
+    shapes = [(5, 3, 2), (5, 3, 2), (2, 4), (2, 4)]
+    generator = torch.Generator().manual_seed(5)
+    inputs = [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    learn = partial(learn_in_parts, at_once=at_once)
+    assert torch.autograd.gradcheck(learn, [each.requires_grad_() for each in inputs])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 40])
 def test_parts_equal_the_whole(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sts, "SCORES_AT_ONCE", 3 * 9 * 9 * 4)
     inputs = inputs_of_attention(n, 9, 4, 5)
-    whole, parts = attend(*inputs), attend_in_parts(*inputs)
-    assert torch.equal(whole, parts)
-    weights = torch.randn(whole.shape, dtype=torch.float64)
-    first, second = (torch.autograd.grad((out * weights).sum(), inputs) for out in (whole, parts))
-    assert all(largest_difference(a, b) < 1e-12 for a, b in zip(first, second, strict=True) if n)
     with torch.no_grad():
-        assert torch.equal(attend_in_parts(*inputs), parts)
+        assert torch.equal(attend_in_parts(*inputs), attend(*inputs))
 
 
-def test_a_large_batch_goes_in_parts_and_a_window_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["attend_in_parts", "learn_in_parts"])
+def test_a_large_batch_goes_in_parts_and_a_window_does_not(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     taken = []
-    counted = sts.attend_in_parts
+    counted = getattr(sts, name)
 
-    def counting(*inputs: Tensor) -> Tensor:
+    def counting(*inputs: Any) -> Tensor:
         taken.append(len(inputs[0]))
         return counted(*inputs)
 
-    monkeypatch.setattr(sts, "attend_in_parts", counting)
+    monkeypatch.setattr(sts, name, counting)
     layer = STSAttention(5)
     large = torch.randn(16, 5, 62, 5)
-    got = layer(large)
-    assert taken == [80]
-    layer(large[:1])
-    assert taken == [80]
+    with torch.set_grad_enabled(name == "learn_in_parts"):
+        got = layer(large)
+        assert taken == [80]
+        layer(large[:1])
+        assert taken == [80]
     assert largest_difference(got, written_out(layer, large)) < 1e-5
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("channels", [62, 14, 32])
+def test_learning_from_a_large_batch_equals_the_layer_written_out(channels: int, scale: float) -> None:
+    """Channels that are padded, that are not, and that fill the registers; moderate and huge scores."""
+    torch.manual_seed(3)
+    layer = STSAttention(5).double()
+    windows = 2 + sts.SCORES_AT_ONCE // (5 * 4 * channels**2)
+    x = (scale * torch.randn(windows, 5, channels, 5, dtype=torch.float64)).requires_grad_()
+    weights = torch.randn(x.shape, dtype=torch.float64)
+    wanted = [x, *layer.parameters()]
+    got, expected = layer(x), written_out(layer, x)
+    assert largest_difference(got, expected) < 1e-10
+    pairs = zip(
+        *(torch.autograd.grad((out * weights).sum(), wanted) for out in (got, expected)), strict=True
+    )
+    assert all(largest_difference(a, b) < 1e-11 * b.abs().max().item() for a, b in pairs)
+
+
+def test_scores_beyond_the_powers_of_float32_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 64)
+    torch.manual_seed(3)
+    layer, x = STSAttention(5), 100 * torch.randn(4, 5, 8, 5)
+    exact = copy.deepcopy(layer).double()
+    with torch.no_grad():
+        score, _ = exact.folded()
+        assert (
+            x[..., :5].double().square().sum(-1).max() * score.norm()
+        ).item() > 128  # e to that is infinite
+    outs = layer(x), written_out(exact, x.double())
+    assert (outs[0] - outs[1]).abs().max() < 1e-3 * outs[1].abs().max()
+    gradients = [
+        torch.autograd.grad(out.sum(), list(made.parameters()))
+        for out, made in zip(outs, (layer, exact), strict=True)
+    ]
+    for got, expected in zip(*gradients, strict=True):
+        assert got.isfinite().all()
+        assert (got - expected).norm() < 1e-2 * expected.norm()
+
+
+def test_a_window_that_is_not_a_number_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 4 * 8 * 8 * 3)  # three steps a part: two windows share one
+    layer, x = STSAttention(5), torch.randn(4, 5, 8, 5)
+    x[1, 2, 3, 4] = torch.nan
+    got = layer(x)
+    assert got[1].isnan().any()
+    assert got[[0, 2, 3]].isfinite().all()
+
+
+def test_in_eval_mode_gradients_leave_the_bits_alone(layer: STSAttention) -> None:
+    layer.eval()
+    x = torch.randn(16, 5, 62, 5)
+    with torch.inference_mode():
+        expected = layer(x)
+    assert torch.equal(layer(x), expected)
 
 
 def test_a_window_gives_the_same_bits_every_time(layer: STSAttention) -> None:

@@ -394,13 +394,13 @@ def test_the_whole_step_equals_the_plain_reference_at_a_middling_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sts, "SCORES_AT_ONCE", 2**16)
-    parts, in_parts = [], sts.attend_in_parts
+    parts, in_parts = [], sts.learn_in_parts
 
-    def counting(*inputs: Tensor) -> Tensor:
+    def counting(*inputs: Any) -> Tensor:
         parts.append(len(inputs[0]))
         return in_parts(*inputs)
 
-    monkeypatch.setattr(sts, "attend_in_parts", counting)
+    monkeypatch.setattr(sts, "learn_in_parts", counting)
     model, inputs = middling_model()
     compare_whole_step(model, inputs, torch.arange(32) // 2, masked=True)
     assert parts == [160, 160]  # 64 at a time, in each of two layers
