@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from rich.console import Console
-from support.small_sessions import ScriptedSource
+from support.small_sessions import EEG_INFO, ScriptedSource, engine_of, pipeline
 
 from bci_m2s.engine.inference import Inference
 from bci_m2s.engine.loops import InferenceLoop
@@ -20,6 +20,7 @@ from bci_m2s.engine.overload import OVER_AFTER_S, SAY_AFTER_S, SAY_EVERY_S, Over
 from bci_m2s.engine.record_only import RecordOnly
 from bci_m2s.engine.stream_state import RING_S, StreamState
 from bci_m2s.session.participants.overload_notice import OverloadNotice
+from bci_m2s.session.terminal.watch import Watch
 from bci_m2s.types import Chunk, StreamInfo
 
 RATE_HZ = 40.0
@@ -177,3 +178,17 @@ def test_one_line_says_it_of_everybody_and_a_new_take_counts_anew():
     assert lines[0].startswith("2 of 4 participants: ")
     skipped, due = map(int, re.search(r"(\d+) of (\d+) windows", lines[0]).groups())
     assert 0 < skipped < due
+
+
+def test_the_state_of_a_session_and_its_terminal_say_it():
+    engine, console = engine_of(pipeline(), {"eeg": ScriptedSource(EEG_INFO)}), Console(file=io.StringIO())
+    watch, take = Watch(), SimpleNamespace(engine=engine)
+    watch.tell(take, console)
+    assert engine.reporter.snapshot().problems == []
+    for second in range(8):
+        engine.overload.look(float(second), 4 * second, 3 * second)
+        watch.tell(take, console)
+    snapshot = engine.reporter.snapshot()
+    assert snapshot.state == "bad"
+    assert snapshot.problems == [engine.overload.words]
+    assert console.file.getvalue().count("windows skipped since") == 1

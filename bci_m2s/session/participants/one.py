@@ -6,8 +6,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 TRY_AGAIN_S = 2.0
 LISTED = "; on the network:"  # what an error says after this is another thing at each look
+LOADING = "the model is being loaded"
 WAIT_S = 0.1
 
 
@@ -58,6 +60,18 @@ class Claims:
         """Give up all streams of a participant."""
         with self._changing:
             self._owners = {stream: owner for stream, owner in self._owners.items() if owner != name}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all have in common once the model is loaded.
+
+    neighbours : other sessions; end : ``time.monotonic`` of the session's end
+    """
+
+    predictor: Predictor
+    neighbours: Neighbours
+    end: float = math.inf
 
 
 class Participant:
@@ -105,13 +119,12 @@ class Participant:
         self.waiting = "connecting"
         self._thread: threading.Thread | None = None
 
-    def start(self, predictor: Predictor, neighbours: Neighbours, end: float = math.inf) -> None:
-        """Begin, in a thread.
+    def start(self, shared: Future[Shared]) -> None:
+        """Begin, in a thread: connect now, and go on once there is what all have in common.
 
-        predictor : of all participants; neighbours : other sessions; end : ``time.monotonic`` of it
+        shared : stays without a result where that cannot be made; then the session is stopped
         """
-        arguments = (predictor, neighbours, end)
-        self._thread = threading.Thread(target=self._guarded, args=arguments, name=f"session-{self.name}")
+        self._thread = threading.Thread(target=self._guarded, args=[shared], name=f"session-{self.name}")
         self._thread.start()
 
     @property
@@ -147,9 +160,9 @@ class Participant:
 
     # ---- its thread ----
 
-    def _guarded(self, predictor: Predictor, neighbours: Neighbours, end: float) -> None:
+    def _guarded(self, shared: Future[Shared]) -> None:
         try:
-            self._run(predictor, neighbours, end)
+            self._run(shared)
         except BaseException as problem:  # whatever it is, the others go on
             self.failure = problem
             self._say(f"ended: {self.describe_failure()}", "bold red")
@@ -167,33 +180,33 @@ class Participant:
         with suppress(OSError):  # the terminal may be gone
             self._console.print(words, style=style, soft_wrap=True)
 
-    def _run(self, predictor: Predictor, neighbours: Neighbours, end: float) -> None:
-        options, shared = self._options, self.plan.settings.shared_with_group
-        with build.output_folder(options.output, shared) as folder:
-            connected = self._connect()
+    def _run(self, shared: Future[Shared]) -> None:
+        options, for_group = self._options, self.plan.settings.shared_with_group
+        with build.output_folder(options.output, for_group) as folder:
+            connected = self._connect(shared)
             if connected is None:
                 return
-            self.waiting = ""
+            self.waiting, end = "", shared.result().end
             left_s = 0.0 if math.isinf(end) else round(max(0.1, end - time.monotonic()), 1)
             run_connected(
                 self.plan,
-                predictor,
+                shared.result().predictor,
                 connected,
                 replace(options, duration_s=left_s),
                 folder,
                 self._console,
                 self._stop,
-                neighbours,
+                shared.result().neighbours,
                 _Quiet(self),
                 self._loops,
             )
 
-    def _connect(self) -> Connected | None:
-        """Its streams, whenever they come; None where the session ends before that."""
+    def _connect(self, shared: Future[Shared]) -> Connected | None:
+        """Its streams, whenever they come, and the model; None where the session ends before that."""
         environment = Environment(local_clock, self._say_of_streams, self._stop.is_set)
         while not self._stop.is_set():
             try:
-                return self._connected(environment)
+                return self._connected(environment, shared)
             except StreamError as problem:
                 if self._stop.is_set():
                     break
@@ -202,10 +215,16 @@ class Participant:
                 self._stop.wait(TRY_AGAIN_S)
         return None
 
-    def _connected(self, environment: Environment) -> Connected:
+    def _connected(self, environment: Environment, shared: Future[Shared]) -> Connected | None:
         connected = connect(self.plan, environment)
         try:
             self._claim(connected)
+            self.waiting = LOADING
+            while not shared.done():
+                if self._stop.wait(WAIT_S):
+                    connected.close()
+                    return None
+            # only now: from here on whoever runs all of them looks for what appears
             if any(settings.source == "lsl" for settings in self.plan.settings.streams.values()):
                 also = self.plan.settings.record_also
                 connected = with_unnamed(connected, environment, also, self._is_others)

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from bci_m2s.session.newcomers import Newcomers
 from bci_m2s.session.outlet_name import Neighbours
 from bci_m2s.session.panel_process import PanelProcess, has_display, start_overview
 from bci_m2s.session.participants.commands import give_all
-from bci_m2s.session.participants.one import Claims, Participant
+from bci_m2s.session.participants.one import LOADING, Claims, Participant, Shared
 from bci_m2s.session.participants.overload_notice import OverloadNotice
 from bci_m2s.session.participants.table import live_table, plain_line, print_summaries
 from bci_m2s.session.remote.listening import listening
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.1
 MOST_FILES = 8192
+ONE_BY_ONE = (
+    "note: windows are judged one by one: on this computer the last bits of an answer would depend on how "
+    "many are judged at once"
+)
 GRACE_S = 1.0  # each ends by itself when the time is over
 
 
@@ -70,22 +75,25 @@ def run_participants(
 
     ask_for_strict()
     allow_many_files()
-    neighbours = Neighbours()
-    predictor = make_predictor()
-    if not predictor.judge_together():
-        console.print(
-            "note: windows are judged one by one: on this computer the last bits of an answer would depend "
-            "on how many are judged at once"
-        )
-    loops = Loops()
+    neighbours, loops, shared = Neighbours(), Loops(), Future[Shared]()
     participants = _participants(plans, options, folder, console, stop, loops)
-    known, end = _Known(neighbours.names()), deadline(options.duration_s)
-    remote = listening(options.remote, plan.settings.remote)
+    for participant in participants:
+        participant.start(shared)  # the model takes seconds, and so do the streams
+    try:
+        predictor = make_predictor()
+        if not predictor.judge_together():
+            console.print(ONE_BY_ONE)
+        remote = listening(options.remote, plan.settings.remote)
+    except BaseException:
+        stop.set()
+        for participant in participants:
+            participant.join()
+        raise
+    end = deadline(options.duration_s)
     panel: PanelProcess | None = None
     is_stopped = False
     try:
-        for participant in participants:
-            participant.start(predictor, known, end)
+        shared.set_result(Shared(predictor, _Known(neighbours.names()), end))
         if remote is not None:
             remote.serve(partial(give_all, participants), console.print)
             console.print(remote.describe())
@@ -105,8 +113,9 @@ def run_participants(
         is_waiting = is_stopped and _has_nobody(participants)
         with suppress(OSError):  # the terminal may be gone
             if is_waiting:
-                names = ", ".join(one.name for one in participants)
-                console.print(f"stopped while waiting for {names}: nobody took part", soft_wrap=True)
+                waited_for = ", ".join(one.name for one in participants if one.waiting != LOADING)
+                what = waited_for or "the model, which was being loaded"
+                console.print(f"stopped while waiting for {what}: nobody took part", soft_wrap=True)
             else:
                 print_summaries(console, participants)
             if folder is not None and any(one.takes is not None for one in participants):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
 from support.recorded_sessions import write_pipeline
-from support.running_sessions import Endless, InThread, until
+from support.running_sessions import LIMIT_S, Endless, InThread, until
 
-from bci_m2s.errors import OutputError, ParticipantError, StreamError
+from bci_m2s.errors import ModelError, OutputError, ParticipantError, StreamError
 from bci_m2s.model import arithmetic
 from bci_m2s.review.verify import verify
 from bci_m2s.session.participants import one
@@ -23,7 +24,7 @@ from bci_m2s.session.setup.participants import plans_of
 class Running(InThread):
     """A session of several people; their streams are there once `connects` lets them be."""
 
-    def __init__(self, tmp_path, monkeypatch, names, connects, **options):
+    def __init__(self, tmp_path, monkeypatch, names, connects, load=lambda: None, **options):
         super().__init__(self._session)
         monkeypatch.setattr(arithmetic, "ask_for_strict", lambda: None)  # this process has other tests
         monkeypatch.setattr(one, "connect", self._connect)
@@ -31,6 +32,7 @@ class Running(InThread):
         streams = {"eeg": {"name": "cap {id}"}}
         path = write_pipeline(tmp_path, streams=streams, participants=names, outlet={"enabled": False})
         self.plan, self.connects, self._options = build.make_plan(str(path)), connects, Options(**options)
+        self.load, self.sources = load, []
         self.folder = tmp_path / "out"
         self.folder.mkdir()
 
@@ -38,10 +40,12 @@ class Running(InThread):
         del environment
         name = plan.settings.streams["eeg"].name.removeprefix("cap ")
         self.connects(name)
-        return Connected({"eeg": Endless()}, (), time.monotonic)
+        self.sources.append(Endless())
+        return Connected({"eeg": self.sources[-1]}, (), time.monotonic)
 
     def _session(self, console):
         def make_predictor():
+            self.load()
             return build.make_predictor(self.plan, "cpu")
 
         plans = plans_of(self.plan)
@@ -110,6 +114,54 @@ def test_who_stops_it_while_nobody_is_there_is_told_for_whom_it_waited_and_it_is
     assert "stopped while waiting for p01, p02: nobody took part\n" in running.printed
     assert "never took part" not in running.printed
     assert not list(running.folder.iterdir())
+
+
+def test_streams_are_opened_while_the_model_is_loaded(tmp_path, monkeypatch):
+    connected = {"p01": threading.Event(), "p02": threading.Event()}
+
+    def load():
+        assert all(event.wait(LIMIT_S) for event in connected.values())
+
+    running = Running(tmp_path, monkeypatch, list(connected), lambda name: connected[name].set(), load)
+    with running:
+        until(lambda: min(map(running.rows, connected)) > 20, running)
+    assert running.failure is None
+    for name in connected:
+        assert verify(running.folder / name / "session.xdf").first is None
+
+
+def test_where_the_model_cannot_be_loaded_that_is_said_and_the_streams_are_closed(tmp_path, monkeypatch):
+    connected = threading.Event()
+
+    def load():
+        assert connected.wait(LIMIT_S)
+        raise ModelError("no such network")
+
+    running = Running(tmp_path, monkeypatch, ["p01"], lambda _name: connected.set(), load)
+    with running:
+        until(lambda: not running.is_alive())
+    assert isinstance(running.failure, ModelError)
+    assert running.printed == ""
+    assert all(source.closed for source in running.sources)
+    assert not list(running.folder.iterdir())
+
+
+def test_who_stops_it_while_the_model_is_loaded_is_told_so(tmp_path, monkeypatch):
+    connected = threading.Event()
+
+    def load():
+        assert connected.wait(LIMIT_S)
+        assert running.stop.wait(LIMIT_S)
+
+    running = Running(tmp_path, monkeypatch, ["p01"], lambda _name: connected.set(), load)
+    with running:
+        until(connected.is_set)
+        until(lambda: running.sources, running)
+    assert running.failure is None
+    assert (
+        "stopped while waiting for the model, which was being loaded: nobody took part" in running.printed
+    )
+    assert all(source.closed for source in running.sources)
 
 
 def test_a_failure_before_anybody_is_there_is_one_also_when_it_is_stopped(tmp_path, monkeypatch):
