@@ -49,6 +49,7 @@ class _Sums(NamedTuple):
     missing: BoolArray  # (channels,) a sample is missing here or so shortly before that it still echoes
     filled: Sequence[int] = ()  # channels that were interpolated
     coupling: Any = None  # what `coupling.sums` gave
+    is_clean: bool = False  # nothing of it is flat, missing or filled
 
 
 def _unmoved(samples: FloatArray) -> BoolArray:
@@ -129,38 +130,49 @@ class DifferentialEntropy:
         self._recent: deque[_Sums] = deque(maxlen=self._blocks_per_step)
         self._held = np.zeros(len(self._labels))  # last good value of each channel
         self._echo_n = np.zeros(len(self._labels), dtype=np.int64)  # samples for which a loss still echoes
+        self._is_echoing = False
         self._was_flat = np.zeros(len(self._labels), dtype=bool)  # that loss was a flat line
+        self._nothing = np.zeros(len(self._labels), dtype=bool)  # nobody writes to it
 
     def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
         """Take one block in microvolts; see ``Extractor.push``."""
-        echoing = self._echo_n > 0
-        missed: BoolArray = np.logical_or.reduce(missing, axis=0)
+        is_clean = not (self._is_echoing or missing.any())  # the usual case, for which little is done
+        if is_clean:
+            lost = self._nothing
+            self._held = samples[-1].copy()  # the block's buffer is used again
+        else:
+            samples, lost = self._after_losses(samples, missing)
+        flat = _unmoved(samples)
+        if not is_clean or flat.any():
+            is_clean = False
+            self._echo_of_flat(flat, np.logical_or.reduce(missing, axis=0), len(samples))
+        filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
+        bands = self._bank.apply(samples.T)
+        first, second, coupling = bands.sum(axis=-1), np.einsum("bcn,bcn->bc", bands, bands), None
+        if self.coupling is not None:  # measured of nothing that is interpolated
+            at = self._coupled
+            coupling = self.coupling.sums(bands[at], second[at].copy(), ~(lost | flat))
+        filled: list[int] = []
+        if filling is not None:
+            filled = filling.filled.tolist()
+            for band, sums, squares in zip(bands, first, second, strict=True):
+                made = filling.apply(band)
+                sums[filled], squares[filled] = made.sum(axis=-1), np.einsum("cn,cn->c", made, made)
+            lost, is_clean = lost.copy(), False
+            lost[filled] = flat[filled] = False
+        self._recent.append(_Sums(len(samples), first, second, flat, lost, filled, coupling, is_clean))
+        return self._step() if len(self._recent) == self._blocks_per_step else None
+
+    def _after_losses(self, samples: FloatArray, missing: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """A block as it is filtered, and its channels that are missing, (channels,)."""
+        echoing, missed = self._echo_n > 0, np.logical_or.reduce(missing, axis=0)
         if missed.any():
             samples = self._hold(samples, missing)
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
-            self._held = samples[-1].copy()  # the block's buffer is used again
-        lost, flat = echoing | missed, _unmoved(samples)
-        self._echo_of_flat(flat, missed, len(samples))
-        filling = None if self.interpolation is None else self.interpolation.plan(lost | flat)
-        first, second = [], []
-        coupling, good = None, ~(lost | flat)  # of what is interpolated no coupling is measured
-        for number, band in enumerate(self._bank.each(samples.T)):
-            first.append(band.sum(axis=-1))
-            second.append(np.einsum("cn,cn->c", band, band))
-            if self.coupling is not None and number == self._coupled:
-                coupling = self.coupling.sums(band, second[-1].copy(), good)
-            if filling is not None:
-                made = filling.apply(band)
-                first[-1][filling.filled] = made.sum(axis=-1)
-                second[-1][filling.filled] = np.einsum("cn,cn->c", made, made)
-        filled: list[int] = []
-        if filling is not None:
-            lost[filling.filled] = flat[filling.filled] = False
-            filled = filling.filled.tolist()
-        made_of = len(samples), np.array(first), np.array(second), flat, lost, filled
-        self._recent.append(_Sums(*made_of, coupling))
-        return self._step() if len(self._recent) == self._blocks_per_step else None
+            self._held = samples[-1].copy()
+        self._is_echoing = bool(self._echo_n.any())
+        return samples, echoing | missed
 
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
         """Replace missing samples by the last good one, so that NaN never enters a filter's state."""
@@ -182,21 +194,24 @@ class DifferentialEntropy:
         """
         fresh = flat & ~missed & (n >= FEWEST_FLAT)
         self._echo_n[fresh] = self._settle_n
+        self._is_echoing = bool(self._echo_n.any())
         self._was_flat = fresh | (self._was_flat & (self._echo_n > 0) & ~missed)
 
     def _step(self) -> Step:
-        n = sum(block.n for block in self._recent)
-        first = sum((block.first for block in self._recent), np.zeros(()))
-        second = sum((block.second for block in self._recent), np.zeros(()))
+        blocks = self._recent
+        n, newest = sum([block.n for block in blocks]), blocks[-1]
+        first = reduce(np.add, [block.first for block in blocks])
+        second = reduce(np.add, [block.second for block in blocks])
         variance = second / n - (first / n) ** 2
         floored = np.maximum(variance, SMALLEST_VARIANCE)
         entropy = 0.5 * np.log(2 * np.pi * np.e * floored)  # (bands, channels)
+        crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
+        if variance.min() > SMALLEST_VARIANCE and all(block.is_clean for block in blocks):
+            return Step(entropy.T.ravel(), filters_crc=crc, coupling=self._coupling())
         flat = reduce(np.logical_and, [block.flat for block in self._recent])
         flat = flat | (variance <= SMALLEST_VARIANCE).any(axis=0)  # a number that says nothing
         lost = reduce(np.logical_or, [block.missing for block in self._recent])
         bad = flat | lost
-        newest = self._recent[-1]
-        crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
         filled = sorted({channel for block in self._recent for channel in block.filled})
         words = f"interpolated: {', '.join(self._labels[channel] for channel in filled)}" if filled else ""
         coupling = self._coupling()

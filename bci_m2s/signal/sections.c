@@ -71,11 +71,12 @@ INLINE void leave(double *to, const double *from, int lanes, int n, ptrdiff_t ch
 
 /* Filter (channels, n) samples, whose steps are given in doubles, into (channels, n) without gaps.
  *
- * coefficients : (sections, 6), sections at most MOST_SECTIONS; state : (channels, sections, 2), moves on
+ * coefficients : (sections, 6), sections at most MOST_SECTIONS
+ * state : (channels, sections, 2), moves on; state_step doubles from channel to channel
  */
-FOR_EACH_PROCESSOR
-void filter(const double *coefficients, int sections, const double *samples, ptrdiff_t channel_step,
-            ptrdiff_t sample_step, int channels, int n, double *state, double *filtered)
+INLINE void one_cascade(int sections, const double *coefficients, const double *samples, ptrdiff_t channel_step,
+                        ptrdiff_t sample_step, int channels, int n, double *state, ptrdiff_t state_step,
+                        double *filtered)
 {
     lanes_t x[CHUNK], z[MOST_SECTIONS][2];
     const ptrdiff_t states = 2 * (ptrdiff_t)sections;
@@ -85,7 +86,7 @@ void filter(const double *coefficients, int sections, const double *samples, ptr
         memset(z, 0, sections * sizeof *z);
         double *flat_x = (double *)x, *flat_z = (double *)z;
         for (int l = 0; l < lanes; l++)
-            for (int k = 0; k < states; k++) flat_z[k * LANES + l] = state[(first + l) * states + k];
+            for (int k = 0; k < states; k++) flat_z[k * LANES + l] = state[(first + l) * state_step + k];
         for (ptrdiff_t begin = 0; begin < n; begin += CHUNK) {
             const int m = n - begin < CHUNK ? (int)(n - begin) : CHUNK;
             enter(flat_x, samples + first * channel_step + begin * sample_step, lanes, m, channel_step, sample_step);
@@ -99,6 +100,24 @@ void filter(const double *coefficients, int sections, const double *samples, ptr
             leave(filtered + first * n + begin, flat_x, lanes, m, n);
         }
         for (int l = 0; l < lanes; l++)
-            for (int k = 0; k < states; k++) state[(first + l) * states + k] = flat_z[k * LANES + l];
+            for (int k = 0; k < states; k++) state[(first + l) * state_step + k] = flat_z[k * LANES + l];
+    }
+}
+
+/* Run cascades side by side over the same samples.
+ *
+ * sections : of each cascade; coefficients : (all sections, 6); state : (channels, all sections, 2)
+ * filtered : (cascades, channels, n)
+ */
+FOR_EACH_PROCESSOR
+void filter(int cascades, const int *sections, const double *coefficients, const double *samples,
+            ptrdiff_t channel_step, ptrdiff_t sample_step, int channels, int n, double *state, double *filtered)
+{
+    ptrdiff_t all = 0, before = 0;
+    for (int c = 0; c < cascades; c++) all += sections[c];
+    for (int c = 0; c < cascades; c++) {
+        one_cascade(sections[c], coefficients + 6 * before, samples, channel_step, sample_step, channels, n,
+                    state + 2 * before, 2 * all, filtered + (ptrdiff_t)c * channels * n);
+        before += sections[c];
     }
 }

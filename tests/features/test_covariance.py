@@ -29,7 +29,7 @@ def pushed(found, rows, missing=None):
 def test_a_step_is_the_covariance_of_its_filtered_samples():
     rows = samples()
     step = pushed(extractor(), rows)[-1]
-    band = next(iter(FilterBank([(1.0, 45.0)], RATE, 3, []).each(np.ascontiguousarray(rows.T))))
+    (band,) = FilterBank([(1.0, 45.0)], RATE, 3, []).apply(rows.T)
     last = band[:, -128:]
     np.testing.assert_allclose(step.values, (last @ last.T / 128)[np.triu_indices(3)], rtol=1e-9)
     assert extractor().names[:4] == ("Fp1 with Fp1", "Fp1 with Cz", "Fp1 with Oz", "Cz with Cz")

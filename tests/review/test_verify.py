@@ -219,12 +219,12 @@ def test_a_changed_sample_is_found(tmp_path):
 
 
 def test_other_filters_are_found(tmp_path, monkeypatch):
-    plain = FilterBank.each
+    plain = FilterBank.apply
 
     def shifted(self, samples):
-        return [band * (1 + 1e-12) for band in plain(self, samples)]
+        return plain(self, samples) * (1 + 1e-12)
 
-    monkeypatch.setattr(FilterBank, "each", shifted)
+    monkeypatch.setattr(FilterBank, "apply", shifted)
     path = record_session(tmp_path / "s", {"eeg": eeg_chunks()})
     monkeypatch.undo()
     assert verify(path).first.stage == "filters"

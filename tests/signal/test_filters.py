@@ -12,7 +12,7 @@ from support.nightly import tries
 from bci_m2s.features.de import SEED_BANDS_HZ
 from bci_m2s.signal.filters import (
     FilterBank,
-    SectionFilter,
+    SectionFilters,
     band_sections,
     notch_sections,
     settle_s,
@@ -83,9 +83,9 @@ def test_notch_removes_its_line_and_little_else():
 
 
 def test_an_empty_chunk_is_harmless():
-    fresh, poked = SectionFilter(band_sections(1, 4, 128, 3)), SectionFilter(band_sections(1, 4, 128, 3))
+    fresh, poked = (SectionFilters([[band_sections(1, 4, 128, 3)]]) for _ in range(2))
     samples = np.random.default_rng(2).normal(size=(2, 64))
-    assert poked.apply(np.empty((2, 0))).shape == (2, 0)
+    assert poked.apply(np.empty((2, 0))).shape == (1, 2, 0)
     np.testing.assert_array_equal(poked.apply(samples), fresh.apply(samples))
 
 
@@ -97,9 +97,9 @@ def test_a_notch_in_the_pass_of_a_band_gives_the_bits_of_a_pass_of_its_own(notch
     found = np.concatenate([bank.apply(samples[:, :1]), bank.apply(samples[:, 1:])], axis=-1)
     expected = samples
     for line_hz in notch_hz:
-        expected = SectionFilter(notch_sections(line_hz, 250)).apply(expected)
+        (expected,) = SectionFilters([[notch_sections(line_hz, 250)]]).apply(expected)
     for band, (low_hz, high_hz) in zip(found, BANDS, strict=True):
-        alone = SectionFilter(band_sections(low_hz, high_hz, 250, order)).apply(expected)
+        (alone,) = SectionFilters([[band_sections(low_hz, high_hz, 250, order)]]).apply(expected)
         assert band.tobytes() == alone.tobytes()
 
 

@@ -13,17 +13,32 @@ from scipy import signal
 from support.nightly import tries
 
 from bci_m2s.signal import sections as module
-from bci_m2s.signal.filters import SectionFilter, band_sections
-from bci_m2s.signal.sections import LIBRARY, MOST_SECTIONS, by_scipy, compiled, run_sections, scipys_own
+from bci_m2s.signal.filters import SectionFilters, band_sections
+from bci_m2s.signal.sections import (
+    LIBRARY,
+    MOST_SECTIONS,
+    Cascades,
+    by_scipy,
+    compiled,
+    run_sections,
+    scipys_own,
+)
 
 COMPILED = compiled()
 LOOPS = {"scipy": by_scipy, "scipy's own": scipys_own(), "compiled": COMPILED}
 needs_compiled = pytest.mark.skipif(COMPILED is None, reason="installed without a C compiler")
 
 
-def of_scipy(sections, samples, state):
-    filtered, after = signal.sosfilt(sections, samples, axis=-1, zi=np.moveaxis(state, 0, 1))
-    return filtered, np.moveaxis(after, 0, 1)
+def of_scipy(each, samples, state):
+    """Cascade by cascade, each with its part of the state."""
+    results, states, begin = [], [], 0
+    for sections in each:
+        part = state[:, begin : begin + len(sections)]
+        filtered, after = signal.sosfilt(sections, samples, axis=-1, zi=np.moveaxis(part, 0, 1))
+        results.append(filtered)
+        states.append(np.moveaxis(after, 0, 1))
+        begin += len(sections)
+    return np.stack(results), np.concatenate(states, axis=1)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -39,20 +54,21 @@ def test_where_there_is_a_compiler_the_loop_is_compiled():
     channels=st.integers(1, 70),
     n=st.integers(1, 200),
     order=st.integers(1, 12),
+    others=st.lists(st.integers(1, 5), max_size=4),
     transposed=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_any_loop_equals_scipy_bit_for_bit(loop, channels, n, order, transposed, seed):
+def test_any_loop_equals_scipy_bit_for_bit(loop, channels, n, order, others, transposed, seed):
     run = LOOPS[loop]
     if run is None:
         pytest.skip(f"{loop} is not there")
     rng = np.random.default_rng(seed)
-    sections = band_sections(8, 14, 250, order)
+    each = [band_sections(8, 14, 250, order), *[band_sections(1, 4, 250, n) for n in others]]
     samples = rng.normal(scale=10.0 ** rng.integers(-300, 6), size=(n, channels)).T
     samples = samples if transposed else np.ascontiguousarray(samples)
-    state = rng.normal(size=(channels, order, 2))
-    kept, (expected, after) = samples.copy(), of_scipy(sections, samples, state)
-    filtered = run(sections, samples, state)
+    state = rng.normal(size=(channels, sum(map(len, each)), 2))
+    kept, (expected, after) = samples.copy(), of_scipy(each, samples, state)
+    filtered = run(Cascades(each), samples, state)
     assert filtered.flags.c_contiguous
     assert filtered.tobytes() == np.ascontiguousarray(expected).tobytes()
     assert state.tobytes() == np.ascontiguousarray(after).tobytes()
@@ -66,8 +82,8 @@ def test_special_values_come_out_as_from_scipy(value):
     samples = np.random.default_rng(0).normal(size=(17, 100))
     samples[3, 40] = samples[16, 99] = value
     state = np.zeros((17, 2, 2))
-    expected, after = of_scipy(sections, samples, state)
-    np.testing.assert_array_equal(COMPILED(sections, samples, state), expected)
+    expected, after = of_scipy([sections], samples, state)
+    np.testing.assert_array_equal(COMPILED(Cascades([sections]), samples, state), expected)
     np.testing.assert_array_equal(state, after)
 
 
@@ -78,8 +94,8 @@ def test_other_views_are_filtered_as_they_are():
     sections = band_sections(1, 4, 128, 3)
     for samples in (whole[::2, ::2], whole[::-1, ::-3], np.broadcast_to(whole[:, :1], (40, 30))):
         state = np.ones((len(samples), 3, 2))
-        expected, _ = of_scipy(sections, samples, state)
-        np.testing.assert_array_equal(COMPILED(sections, samples, state), expected)
+        expected, _ = of_scipy([sections], samples, state)
+        np.testing.assert_array_equal(COMPILED(Cascades([sections]), samples, state), expected)
 
 
 @needs_compiled
@@ -87,8 +103,8 @@ def test_other_views_are_filtered_as_they_are():
 def test_long_cascades(n_sections):
     sections = np.vstack([band_sections(1, 4, 128, 1)] * n_sections)
     samples, state = np.random.default_rng(2).normal(size=(5, 90)), np.ones((5, n_sections, 2))
-    expected, after = of_scipy(sections, samples, state)
-    np.testing.assert_array_equal(COMPILED(sections, samples, state), expected)
+    expected, after = of_scipy([sections], samples, state)
+    np.testing.assert_array_equal(COMPILED(Cascades([sections]), samples, state), expected)
     np.testing.assert_array_equal(state, after)
 
 
@@ -97,8 +113,8 @@ def test_chunks_carry_the_state():
     samples = np.random.default_rng(5).normal(size=(4, 300)) + 7
     state = signal.sosfilt_zi(sections)[:, None, :] * samples[None, :, :1]
     expected, _ = signal.sosfilt(sections, samples, axis=-1, zi=state)
-    section_filter = SectionFilter(sections)
-    parts = [section_filter.apply(samples[:, a:b]) for a, b in ((0, 1), (1, 130), (130, 300))]
+    filters = SectionFilters([[sections]])
+    parts = [filters.apply(samples[:, a:b])[0] for a, b in ((0, 1), (1, 130), (130, 300))]
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), expected)
 
 
@@ -118,10 +134,10 @@ def test_without_a_library_scipy_filters(monkeypatch, tmp_path):
     module._loop.cache_clear()
     try:
         state = np.zeros((1, 1, 2))
-        filtered = run_sections(band_sections(1, 4, 128, 1), np.ones((1, 5)), state)
+        filtered = run_sections(Cascades([band_sections(1, 4, 128, 1)]), np.ones((1, 5)), state)
     finally:
         module._loop.cache_clear()
-    assert filtered.shape == (1, 5)
+    assert filtered.shape == (1, 1, 5)
 
 
 @needs_compiled

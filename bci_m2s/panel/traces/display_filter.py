@@ -10,7 +10,7 @@ import scipy
 from numpy.typing import NDArray
 
 from bci_m2s.signal.filters import notch_sections
-from bci_m2s.signal.sections import run_sections
+from bci_m2s.signal.sections import Cascades, run_sections
 from bci_m2s.types import FloatArray
 
 OFF = "off"
@@ -51,7 +51,8 @@ class DisplayFilter:
         over = {kind: hz for kind, hz in wanted.items() if not possible(hz, rate_hz)}
         self.left_out = _excuse(over, rate_hz)
         sections = [_sections(kind, hz, rate_hz) for kind, hz in wanted.items() if kind not in over]
-        self._sections = np.ascontiguousarray(np.vstack(sections)) if sections else None
+        self._sections = np.vstack(sections) if sections else None
+        self._cascades = None if self._sections is None else Cascades([self._sections])
         self._unit_state = None if self._sections is None else scipy.signal.sosfilt_zi(self._sections)
         self._n_channels = n_channels
         self.reset()
@@ -69,7 +70,7 @@ class DisplayFilter:
 
     def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """Filter the next samples: (n, channels) → (n, channels) float32; NaN where the input is NaN."""
-        if self._sections is None or not len(samples):
+        if self._cascades is None or not len(samples):
             return np.array(samples, dtype=np.float32)
         values = np.array(samples.T, dtype=np.float64, order="C")
         lost = np.isnan(values)
@@ -77,7 +78,7 @@ class DisplayFilter:
             self._bridge(values, lost)
         self._held = values[:, -1].copy()
         values[np.isnan(self._held)] = 0.0  # without any value yet: nothing goes in, nothing comes out
-        values = run_sections(self._sections, values, self._state)
+        values = run_sections(self._cascades, values, self._state)[0]
         values[lost] = np.nan
         return values.T.astype(np.float32)
 
