@@ -1,9 +1,9 @@
-"""How time and memory grow with channels, sampling rate and length of a session.
+"""How time and memory grow with channels, sampling rate, participants and length of a session.
 
 Simulated stamps and noise go straight through the pipeline of the demo's EEG, at its usual size but for
-what grows: 62 channels, 1000 Hz. The long session has 4 channels at 256 Hz, as a Muse has, so that hours of
-it take minutes. Each point is a process of its own (the moments of the session are one). The reference is
-the smallest size.
+what grows: 62 channels, 1000 Hz, one participant. Several are pipelines of one model in one process. The
+long session has 4 channels at 256 Hz, as a Muse has, so that hours of it take minutes. Each point is a
+process of its own (the moments of the session are one). The reference is the smallest size.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bci_m2s.errors import BciM2sError
 
 POINT = Path(__file__).with_name("growth_point.py")
 CHANNELS = (8, 16, 32, 64, 128, 256)
+PEOPLE = (1, 2, 4, 8, 16, 32, 64)
 RATES_HZ = (128, 256, 512, 1024, 2048, 4096)
 LENGTHS = {"1 min": 60.0, "10 min": 600.0, "1 h": 3600.0, "4 h": 14400.0, "8 h": 28800.0}
 USUAL_CHANNELS, USUAL_RATE_HZ = 62, 1000
@@ -36,26 +37,40 @@ def measure(run: Run) -> Iterator[Round]:
         found: dict[str, Point] = {}
         for channels in CHANNELS:
             run.step(f"{channels} channels")
-            (found[f"{channels} channels"],) = points(channels, USUAL_RATE_HZ, [seconds])
+            (found[f"{channels} channels"],) = points(1, channels, USUAL_RATE_HZ, [seconds])
         for rate_hz in RATES_HZ:
             run.step(f"{rate_hz} Hz")
-            (found[f"{rate_hz} Hz"],) = points(USUAL_CHANNELS, rate_hz, [seconds])
+            (found[f"{rate_hz} Hz"],) = points(1, USUAL_CHANNELS, rate_hz, [seconds])
+        for people in PEOPLE:
+            run.step(of_people(people))
+            (found[of_people(people)],) = points(people, USUAL_CHANNELS, USUAL_RATE_HZ, [seconds])
         run.step(f"a session of {list(lengths)[-1]}")
-        moments = points(LONG_CHANNELS, LONG_RATE_HZ, list(lengths.values()))
+        moments = points(1, LONG_CHANNELS, LONG_RATE_HZ, list(lengths.values()))
         found |= dict(zip(lengths, moments, strict=True))
         yield figures(found)
 
 
-def points(channels: int, rate_hz: float, moments_s: list[float]) -> list[Point]:
+def points(people: int, channels: int, rate_hz: float, moments_s: list[float]) -> list[Point]:
     """What a process of its own measured."""
-    command = [sys.executable, str(POINT), str(channels), str(rate_hz), *map(str, moments_s)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    size = [str(people), str(channels), str(rate_hz)]
+    done = subprocess.run(
+        [sys.executable, str(POINT), *size, *map(str, moments_s)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    where = f"growth: {of_people(people)}, {channels} channels, {rate_hz:g} Hz"
     if done.returncode:
-        raise BciM2sError(f"growth: {channels} channels, {rate_hz:g} Hz: {done.stderr.splitlines()[-1]}")
+        raise BciM2sError(f"{where}: {done.stderr.splitlines()[-1]}")
     found: list[Point] = json.loads(done.stdout.splitlines()[-1])
     if not found[-1]["estimates"]:
-        raise BciM2sError(f"growth: {channels} channels, {rate_hz:g} Hz: gave no estimates")
+        raise BciM2sError(f"{where}: gave no estimates")
     return found
+
+
+def of_people(number: int) -> str:
+    """Name of a size."""
+    return f"{number} participant{'s' * (number != 1)}"
 
 
 def figures(found: Mapping[str, Point]) -> Round:
@@ -74,22 +89,24 @@ def sizes() -> Iterator[tuple[str, str]]:
     for names in (
         [f"{channels} channels" for channels in CHANNELS],
         [f"{rate_hz} Hz" for rate_hz in RATES_HZ],
+        [of_people(number) for number in PEOPLE],
         list(LENGTHS),
     ):
         yield from ((names[0], name) for name in names)
 
 
 def draw(path: Path, medians: Mapping[str, tuple[float, float]]) -> None:
-    """Time and memory against each of the three."""
+    """Time and memory against each of the four."""
     from matplotlib.figure import Figure as Picture
 
     columns = {
         "channels": {f"{channels} channels": float(channels) for channels in CHANNELS},
         "sampling rate, Hz": {f"{rate_hz} Hz": float(rate_hz) for rate_hz in RATES_HZ},
+        "participants": {of_people(number): float(number) for number in PEOPLE},
         "length of the session, min": {name: length_s / 60 for name, length_s in LENGTHS.items()},
     }
-    picture = Picture(figsize=(10, 5), layout="constrained")
-    axes = picture.subplots(2, 3, sharey="row", sharex="col")
+    picture = Picture(figsize=(13, 5), layout="constrained")
+    axes = picture.subplots(2, 4, sharex="col")
     for column, (label, places) in enumerate(columns.items()):
         for row, what in enumerate((TIME, MEMORY)):
             known = {name: x for name, x in places.items() if f"{what}, {name}" in medians}
@@ -105,7 +122,7 @@ def draw(path: Path, medians: Mapping[str, tuple[float, float]]) -> None:
 
 BENCHMARK = Benchmark(
     name="growth",
-    question="How do time and memory grow with channels, sampling rate and length of a session?",
+    question="How do time and memory grow with channels, rate, participants and length of a session?",
     minutes=15,
     figures=tuple(
         Figure(f"{what}, {size}", unit, smallest if size != smallest else "")

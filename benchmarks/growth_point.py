@@ -1,10 +1,11 @@
 """One point of the growth benchmark, in a process of its own, so that its memory is its own.
 
-    python growth_point.py CHANNELS RATE_HZ AT_S ...
+    python growth_point.py PEOPLE CHANNELS RATE_HZ AT_S ...
 
-Feeds simulated stamps and noise straight through a pipeline with the publisher's statistics and history, as
-fast as it goes. Prints one line of JSON: for each moment AT_S of the session the milliseconds
-that a second of signal took since the moment before, and the megabytes in memory.
+Feeds simulated stamps and noise straight through everybody's pipeline, with the publisher's statistics and
+history, as fast as it goes; due windows of several people are judged together, as in a session. Prints one
+line of JSON: for each moment AT_S of the session the milliseconds that a second of everybody's signal took
+since the moment before, and the megabytes in memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from bci_m2s.engine.publisher import Publisher
 from bci_m2s.model.contract import Contract, FeatureContract
 from bci_m2s.model.model_file import load_model_file, modality_network, pack_modality
 from bci_m2s.model.predictor import Predictor
+from bci_m2s.pipeline.due import judge
 from bci_m2s.pipeline.modality import ModalityStage
 from bci_m2s.pipeline.pipeline import Pipeline
 from bci_m2s.session.setup.build import stage_tensors
@@ -55,14 +58,23 @@ def contract_of(channels: int) -> Contract:
     return contract.model_copy(update={"modalities": {"eeg": spec.model_copy(update=changes)}})
 
 
-def make_pipeline(channels: int, rate_hz: float) -> tuple[Pipeline, Publisher]:
-    """With random weights and the baseline of a made-up person."""
+def make_pipelines(people: int, channels: int, rate_hz: float) -> list[tuple[Pipeline, Publisher]]:
+    """With random weights, of one model, and baselines of made-up people."""
     contract = contract_of(channels)
-    spec = contract.modalities["eeg"]
-    zeros, ones = np.zeros(spec.feature.n_features), np.ones(spec.feature.n_features)
-    tensors = pack_modality("eeg", modality_network(contract, "eeg"), zeros, ones, ones)
+    n = contract.modalities["eeg"].feature.n_features
+    network = modality_network(contract, "eeg")
+    tensors = pack_modality("eeg", network, np.zeros(n), np.ones(n), np.ones(n))
     predictor = Predictor(contract, tensors, "cpu", 1)
     predictor.warm_up()
+    return [make_pipeline(contract, tensors, predictor, rate_hz) for _ in range(people)]
+
+
+def make_pipeline(
+    contract: Contract, tensors: Mapping[str, Any], predictor: Predictor, rate_hz: float
+) -> tuple[Pipeline, Publisher]:
+    """One person's."""
+    spec = contract.modalities["eeg"]
+    zeros, ones = np.zeros(spec.feature.n_features), np.ones(spec.feature.n_features)
     info = StreamInfo("growth", "EEG", "growth", rate_hz=rate_hz, labels=spec.channels, units=spec.units)
     stage = ModalityStage("eeg", spec, contract.window, info, stage_tensors(tensors, "eeg"))
     publisher = Publisher(contract.class_names, contract.window.hop_s, None)
@@ -72,9 +84,9 @@ def make_pipeline(channels: int, rate_hz: float) -> tuple[Pipeline, Publisher]:
     return pipeline, publisher
 
 
-def grow(channels: int, rate_hz: float, moments_s: Sequence[float]) -> list[dict[str, float]]:
-    """Feed it to the last of the moments."""
-    pipeline, publisher = make_pipeline(channels, rate_hz)
+def grow(people: int, channels: int, rate_hz: float, moments_s: Sequence[float]) -> list[dict[str, float]]:
+    """Feed everybody to the last of the moments."""
+    made_of = make_pipelines(people, channels, rate_hz)
     chunk_n, noise_n = round(CHUNK_S * rate_hz), round(NOISE_S * rate_hz)
     noise = np.random.default_rng(0).normal(scale=20.0, size=(noise_n, channels)).astype(np.float32)
     found, at, made = [], 0, 0
@@ -84,12 +96,17 @@ def grow(channels: int, rate_hz: float, moments_s: Sequence[float]) -> list[dict
         while at < until_s * rate_hz:
             rows = np.arange(at, at + chunk_n)
             chunk = Chunk.of(rows / rate_hz, noise[rows % noise_n])
-            for estimate in pipeline.push("eeg", chunk, 0.0):
-                publisher.put(estimate)
-                made += int(estimate.status == 0)
+            dues = [pipeline.collect("eeg", chunk, 0.0) for pipeline, _ in made_of]
+            judge([due for one in dues for due in one])
+            for (pipeline, publisher), due in zip(made_of, dues, strict=True):
+                for estimate in pipeline.complete(due):
+                    publisher.put(estimate)
+                    made += int(estimate.status == 0)
             at += chunk_n
 
-    with publisher:
+    with ExitStack() as open_ones:
+        for _, publisher in made_of:
+            open_ones.enter_context(publisher)
         feed(SETTLED_S)
         begun_s, before_s = time.perf_counter(), SETTLED_S
         for moment_s in moments_s:
@@ -109,4 +126,5 @@ def memory_mb() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(grow(int(sys.argv[1]), float(sys.argv[2]), [float(text) for text in sys.argv[3:]])))
+    people, channels, rate_hz, *moments_s = sys.argv[1:]
+    print(json.dumps(grow(int(people), int(channels), float(rate_hz), [float(one) for one in moments_s])))

@@ -180,7 +180,7 @@ def test_replays_with_other_bits_are_not_timed(
 
 
 def test_a_point_of_growth_has_time_memory_and_estimates(part: Callable[[str], ModuleType]) -> None:
-    first, second = part("growth_point").grow(4, 128.0, [1.0, 3.0])
+    first, second = part("growth_point").grow(2, 4, 128.0, [1.0, 3.0])
     assert first["ms"] > 0
     assert first["mb"] > 0
     assert 0 < first["estimates"] < second["estimates"]
