@@ -186,8 +186,9 @@ class LslSource:
         received_s, gap_s = self._received_s, self._gap_s
         moved = self._moved()  # after `received_s` was read, so that it covers that delivery
         seen = self._network.streams()
+        named = self._network.infos().items()  # may be newer than `seen`
         listed = {
-            uid: brief_info(raw) for uid, raw in seen.items() if raw.source_id() == self._watch.source_id
+            uid: info for uid, info in named if info.source_id == self._watch.source_id and uid in seen
         }
         born_s = {uid: seen[uid].created_at() + self._offset_s for uid in listed}
         uid = self._watch.look(pylsl.local_clock(), listed, received_s, gap_s, moved, born_s)
