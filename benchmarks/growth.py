@@ -9,6 +9,7 @@ process of its own (the moments of the session are one). The reference is the sm
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,20 @@ TIME, MEMORY = "time", "memory"
 Point = dict[str, float]
 
 
+def of_people(number: int) -> str:
+    """Name of a size."""
+    return f"{number} participant{'s' * (number != 1)}"
+
+
+# what grows: its sizes by name
+SCALES = {
+    "channels": {f"{channels} channels": float(channels) for channels in CHANNELS},
+    "sampling rate, Hz": {f"{rate_hz} Hz": float(rate_hz) for rate_hz in RATES_HZ},
+    "participants": {of_people(number): float(number) for number in PEOPLE},
+    "length of the session, min": {name: length_s / 60 for name, length_s in LENGTHS.items()},
+}
+
+
 def measure(run: Run) -> Iterator[Round]:
     """Milliseconds for a second of signal and MB in memory, at each size."""
     seconds, longest_s = run.number("seconds"), 3600 * run.number("hours")
@@ -47,6 +62,8 @@ def measure(run: Run) -> Iterator[Round]:
         run.step(f"a session of {list(lengths)[-1]}")
         moments = points(1, LONG_CHANNELS, LONG_RATE_HZ, list(lengths.values()))
         found |= dict(zip(lengths, moments, strict=True))
+        for words in bends(found):
+            run.note(words)
         yield figures(found)
 
 
@@ -68,11 +85,6 @@ def points(people: int, channels: int, rate_hz: float, moments_s: list[float]) -
     return found
 
 
-def of_people(number: int) -> str:
-    """Name of a size."""
-    return f"{number} participant{'s' * (number != 1)}"
-
-
 def figures(found: Mapping[str, Point]) -> Round:
     """One round as the table has it, each size beside the smallest of its kind."""
     one: dict[str, float | tuple[float, float]] = {}
@@ -84,14 +96,28 @@ def figures(found: Mapping[str, Point]) -> Round:
     return one
 
 
+def bends(found: Mapping[str, Point]) -> Iterator[str]:
+    """Where time begins to grow: where what each more of a size takes is as much as what none takes."""
+    for what, names in SCALES.items():
+        known = [(size, found[name]["ms"]) for name, size in names.items() if name in found]
+        if len(known) < 3:
+            continue
+        (before, before_ms), (last, last_ms) = known[-2:]
+        each_ms = (last_ms - before_ms) / (last - before)
+        fixed_ms = known[0][1] - each_ms * known[0][0]
+        bend = fixed_ms / each_ms if each_ms > 0 else math.inf
+        each = f"{1e3 * each_ms:.3g} µs for each"
+        if bend > last:
+            yield f"{what}: no bend up to {last:g}"
+        elif bend < known[0][0]:
+            yield f"{what}: {each}, from the first on"
+        else:
+            yield f"{what}: {fixed_ms:.3g} ms whatever they are, {each}: bends at {bend:.3g}"
+
+
 def sizes() -> Iterator[tuple[str, str]]:
     """(smallest of its kind, size) of every point."""
-    for names in (
-        [f"{channels} channels" for channels in CHANNELS],
-        [f"{rate_hz} Hz" for rate_hz in RATES_HZ],
-        [of_people(number) for number in PEOPLE],
-        list(LENGTHS),
-    ):
+    for names in map(list, SCALES.values()):
         yield from ((names[0], name) for name in names)
 
 
@@ -99,15 +125,9 @@ def draw(path: Path, medians: Mapping[str, tuple[float, float]]) -> None:
     """Time and memory against each of the four."""
     from matplotlib.figure import Figure as Picture
 
-    columns = {
-        "channels": {f"{channels} channels": float(channels) for channels in CHANNELS},
-        "sampling rate, Hz": {f"{rate_hz} Hz": float(rate_hz) for rate_hz in RATES_HZ},
-        "participants": {of_people(number): float(number) for number in PEOPLE},
-        "length of the session, min": {name: length_s / 60 for name, length_s in LENGTHS.items()},
-    }
     picture = Picture(figsize=(13, 5), layout="constrained")
     axes = picture.subplots(2, 4, sharex="col")
-    for column, (label, places) in enumerate(columns.items()):
+    for column, (label, places) in enumerate(SCALES.items()):
         for row, what in enumerate((TIME, MEMORY)):
             known = {name: x for name, x in places.items() if f"{what}, {name}" in medians}
             values = [medians[f"{what}, {name}"][0] for name in known]

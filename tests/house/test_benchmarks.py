@@ -186,6 +186,22 @@ def test_a_point_of_growth_has_time_memory_and_estimates(part: Callable[[str], M
     assert 0 < first["estimates"] < second["estimates"]
 
 
+def test_growth_says_where_it_bends(part: Callable[[str], ModuleType]) -> None:
+    """Channels cost 3 ms and 10 µs each, people 4 ms each, the length of the session nothing."""
+    module = part("growth")
+    found = {name: {"ms": 3.0 + 0.01 * size} for name, size in module.SCALES["channels"].items()}
+    found |= {name: {"ms": 4.0 * size} for name, size in module.SCALES["participants"].items()}
+    found |= {name: {"ms": 3.0} for name in ("1 min", "10 min", "1 h")}
+    found |= {name: {"ms": 3.0} for name in list(module.SCALES["sampling rate, Hz"])[:2]}  # too few
+    assert list(module.bends(found)) == [
+        "channels: no bend up to 256",
+        "participants: 4e+03 µs for each, from the first on",
+        "length of the session, min: no bend up to 60",
+    ]
+    found |= {name: {"ms": 1.0 + 0.01 * size} for name, size in module.SCALES["channels"].items()}
+    assert next(module.bends(found)) == "channels: 1 ms whatever they are, 10 µs for each: bends at 100"
+
+
 def test_growth_is_drawn_as_far_as_it_was_measured(tmp_path: Path) -> None:
     benchmark = load(files()["growth"])
     assert benchmark.draw is not None
