@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class CompileSections(BuildHookInterface):
             return
         problem = compile_sections(Path(self.root))
         if problem:
-            (Path(self.root) / LIBRARY).unlink(missing_ok=True)
+            _remove(Path(self.root) / LIBRARY)  # one of another time
             self.app.display_warning(f"filters: not compiled, scipy's loop is used: {problem}")
             return
         build_data["artifacts"].append(LIBRARY.as_posix())
@@ -45,17 +46,23 @@ def compile_sections(root: Path) -> str:
         return f"not tried on {platform.system()}"
     source, library = root / SOURCE, root / LIBRARY
     unfinished = library.with_suffix(f".{os.getpid()}")  # two environments may be made at a time
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     number = f"-DSOURCE={zlib.crc32(source.read_bytes())}u"
-    for tried in (compiler, ["cc"]):  # Python's own compiler need not be on this machine
-        command = [*tried, *FLAGS, number, "-o", str(unfinished), str(source)]
+    own = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    for tried in (own, "cc"):  # Python's own compiler need not be on this machine
         try:
+            command = [*shlex.split(tried), *FLAGS, number, "-o", str(unfinished), str(source)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
             problem = (done.stderr.strip()[-500:] or f"status {done.returncode}") if done.returncode else ""
-        except (OSError, subprocess.SubprocessError) as error:
+            if not problem:
+                unfinished.replace(library)
+                return ""
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             problem = str(error)
-        if not problem:
-            unfinished.replace(library)
-            return ""
-    unfinished.unlink(missing_ok=True)
+    _remove(unfinished)
     return problem
+
+
+def _remove(file: Path) -> None:
+    """Where it can be: of a source that is mounted to be read only, not even what is missing can."""
+    with suppress(OSError):
+        file.unlink()

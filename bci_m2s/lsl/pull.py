@@ -32,6 +32,7 @@ class ChunkPull:
         self._times = np.empty(most)
         self._problem = ctypes.c_int()
         self._call, self._n_channels = inlet.do_pull_chunk, n_channels
+        self._inlet = inlet  # it ends liblsl's when nobody has it any more, and the arguments are of that
         self._wait_s = ctypes.c_double()
         self._first = self._arguments(inlet, 0, 1, self._wait_s)
         self._rest = self._arguments(inlet, 1, most - 1, ctypes.c_double(0.0))

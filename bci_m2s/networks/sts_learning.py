@@ -11,7 +11,8 @@ which a batch has far more than it has of anything else:
 - Scores are of base 2: on the CPU torch's exp2 takes a quarter of the time of its exp. The largest is
   subtracted only where scores can be so large that powers could leave the range of float32.
 - Features come before channels, and channels are padded to the width of a vector register: products are up
-  to a third faster so. A padded channel has zeros for features and one, so it takes no part.
+  to a third faster so. A padded channel has zeros for features and one, so it takes no part in the sums; in
+  the largest of the scores its zero would, where all others lie far below, and so it is left out there.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def learn_in_parts(x: Tensor, mixed: Tensor, score: Tensor, value: Tensor, at_on
     one = torch.zeros_like(to_value)
     one[:, bands, bands] = 1
     out: Tensor = _LearnInParts.apply(
-        asking, torch.cat([asked, ones], dim=1), to_query, (to_value + one).flatten(0, 1), at_once
+        asking, torch.cat([asked, ones], dim=1), to_query, (to_value + one).flatten(0, 1), channels, at_once
     )
     return out[..., :channels].transpose(1, 2)
 
@@ -74,29 +75,35 @@ class _LearnInParts(torch.autograd.Function):
     """K features, R = K + 1 with the ones, P channels with the padding.
 
     Tokens that ask (n, K, P) and that are asked (n, R, P), maps to queries (K·H, K) and to values (H·R, R),
-    scores of a part → (n, K, P).
+    channels without the padding, scores of a part → (n, K, P).
     """
 
     @staticmethod
     def forward(
-        ctx: Any, asking: Tensor, asked: Tensor, to_query: Tensor, to_value: Tensor, at_once: int
+        ctx: Any,
+        asking: Tensor,
+        asked: Tensor,
+        to_query: Tensor,
+        to_value: Tensor,
+        channels: int,
+        at_once: int,
     ) -> Tensor:
-        n, bands, channels = asking.shape
+        n, bands, padded = asking.shape
         heads = len(to_query) // bands
         out = torch.empty_like(asking)
         # what comes out of each head, and one over its denominators
-        each = asking.new_empty(n, heads, bands + 1, channels)
+        each = asking.new_empty(n, heads, bands + 1, padded)
         highest = _highest(asking, asked[:, :bands], to_query)
         tensors = asking, asked, asked[:, :bands], highest, out, each.flatten(0, 1), *_fraction(each)
         for room, (x, y, keys, bounds, its_out, its_each, above, below) in _parts(
-            tensors, to_query, to_value, at_once
+            tensors, to_query, to_value, channels, at_once
         ):
             room.weigh(x, y, keys, bounds)
             torch.bmm(room.values, room.powers_across, out=its_each)
             above.mul_(below.reciprocal_())
             torch.sum(above, dim=1, out=its_out)
         ctx.save_for_backward(asking, asked, to_query, to_value, each, highest)
-        ctx.at_once = at_once
+        ctx.channels, ctx.at_once = channels, at_once
         return out
 
     @staticmethod
@@ -112,7 +119,7 @@ class _LearnInParts(torch.autograd.Function):
         made = by_asking, by_asked, by_asked[:, :bands], by_to_query, by_to_value
         back = None
         for room, (x, y, keys, bounds, its, above, below, by_x, by_y, by_keys, by_q, by_v) in _parts(
-            given + made, to_query, to_value, ctx.at_once
+            given + made, to_query, to_value, ctx.channels, ctx.at_once
         ):
             if back is None or back.room is not room:
                 back = _WayBack(room)
@@ -128,7 +135,7 @@ class _LearnInParts(torch.autograd.Function):
             by_keys.baddbmm_(room.queries, back.by_scores)
             torch.bmm(back.by_query, x.transpose(1, 2), out=by_q)
             torch.bmm(back.by_value, y.transpose(1, 2), out=by_v)
-        return by_asking, by_asked, by_to_query.sum(dim=0), by_to_value.sum(dim=0), None
+        return by_asking, by_asked, by_to_query.sum(dim=0), by_to_value.sum(dim=0), None, None
 
 
 class _Room:
@@ -139,16 +146,17 @@ class _Room:
     powers : (n·H, P, P) of e, not yet divided by their sums
     """
 
-    def __init__(self, n: int, channels: int, to_query: Tensor, to_value: Tensor) -> None:
+    def __init__(self, n: int, padded: int, channels: int, to_query: Tensor, to_value: Tensor) -> None:
         rows, self.bands = to_query.shape
         heads = rows // self.bands
         self.to_query, self.to_value = to_query.expand(n, -1, -1), to_value.expand(n, -1, -1)
-        self._query = to_query.new_empty(n, rows, channels)
-        self._value = to_query.new_empty(n, len(to_value), channels)
-        self.scores = to_query.new_empty(n, heads * channels, channels)
-        self.queries = self._query.view(n, self.bands, heads * channels)
-        self.values = self._value.view(n * heads, self.bands + 1, channels)
-        self.powers = self.scores.view(n * heads, channels, channels)
+        self._query = to_query.new_empty(n, rows, padded)
+        self._value = to_query.new_empty(n, len(to_value), padded)
+        self.scores = to_query.new_empty(n, heads * padded, padded)
+        self._of_padding = self.scores[..., channels:]
+        self.queries = self._query.view(n, self.bands, heads * padded)
+        self.values = self._value.view(n * heads, self.bands + 1, padded)
+        self.powers = self.scores.view(n * heads, padded, padded)
         self.queries_across, self.powers_across = self.queries.transpose(1, 2), self.powers.transpose(1, 2)
 
     def weigh(self, asking: Tensor, asked: Tensor, keys: Tensor, highest: Tensor) -> None:
@@ -158,6 +166,7 @@ class _Room:
         # With beta 0 what stands in `scores` is not read.
         self.scores.baddbmm_(self.queries_across, keys, beta=0, alpha=LOG2_E)
         if not float(highest.max()) <= LARGEST_POWER:  # NaN too
+            self._of_padding.fill_(-torch.inf)  # zero may be the largest by far
             self.scores.sub_(self.scores.amax(dim=-1, keepdim=True))
         self.scores.exp2_()
 
@@ -183,18 +192,18 @@ class _WayBack:
 
 
 def _parts(
-    tensors: tuple[Tensor, ...], to_query: Tensor, to_value: Tensor, at_once: int
+    tensors: tuple[Tensor, ...], to_query: Tensor, to_value: Tensor, channels: int, at_once: int
 ) -> Iterator[tuple[_Room, tuple[Tensor, ...]]]:
     """Some of the n at a time, and room for them. tensors : (n, K, P) first; others n long, or n·H"""
-    n, _, channels = tensors[0].shape
+    n, _, padded = tensors[0].shape
     heads = len(to_query) // to_query.shape[1]
-    size = min(n, max(1, at_once // (heads * channels**2)))
+    size = min(n, max(1, at_once // (heads * padded**2)))
     room = None
     if not n:
         return
     for parts in zip(*(each.split(size * (len(each) // n)) for each in tensors), strict=True):
         if room is None or len(room.queries) != len(parts[0]):  # the last may be shorter
-            room = _Room(len(parts[0]), channels, to_query, to_value)
+            room = _Room(len(parts[0]), padded, channels, to_query, to_value)
         yield room, parts
 
 

@@ -108,6 +108,9 @@ def compiled(library: Path = LIBRARY) -> Loop | None:
             return by_scipy(cascades, samples, state)
         filtered = np.empty((n_cascades, channels, n))
         by_channel, by_sample = samples.strides
+        if (by_channel | by_sample) % 8:  # a column of a table whose rows are no whole number of doubles
+            samples = np.ascontiguousarray(samples)
+            by_channel, by_sample = samples.strides
         run_c(
             *(n_cascades, *cascades.addresses, samples.ctypes.data, by_channel // 8, by_sample // 8),
             *(channels, n, state.ctypes.data, filtered.ctypes.data),

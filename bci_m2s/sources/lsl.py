@@ -102,7 +102,7 @@ class LslSource:
             if self._inlet is None or self._stopped():  # nobody was found, or nobody waits any more
                 raise
             self._notify(f"{problem}; looking again")
-            self._inlet = None
+            self._inlet, self._take = None, self._take_texts
             self._subscribe()
 
     def _subscribe(self) -> None:
@@ -113,8 +113,8 @@ class LslSource:
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
         self.info, self.description_xml = full_info(self._inlet, brief, timeout_s=5.0)
         self._watch = IdentityWatch(self.info) if brief.source_id else None
-        if self.info.channel_format != "string":
-            self._take = ChunkPull(self._inlet, MOST_SAMPLES)
+        is_text = self.info.channel_format == "string"
+        self._take = self._take_texts if is_text else ChunkPull(self._inlet, MOST_SAMPLES)
         try:
             self._inlet.open_stream(timeout=5.0)
         except NO_ANSWER as problem:
@@ -234,3 +234,4 @@ class LslSource:
         if self._inlet is not None:
             self._inlet.close_stream()
             self._inlet = self._network = None
+            self._take = self._take_texts  # the other one keeps the inlet

@@ -75,6 +75,22 @@ def test_without_a_compiler_the_wheel_is_made_without_it(build, tree, monkeypatc
     assert not (tree / build.LIBRARY).exists()
 
 
+@pytest.mark.skipif(shutil.which("cc") is None or sys.platform not in ("linux", "darwin"), reason="no cc")
+@pytest.mark.parametrize("words", ["'no end of quotes", "true"])
+def test_words_for_a_compiler_that_make_nothing_are_passed_over(build, tree, monkeypatch, words):
+    monkeypatch.setenv("CC", words)
+    assert build.compile_sections(tree) == ""
+    assert compiled(tree / build.LIBRARY) is not None
+
+
+def test_a_library_that_can_be_neither_written_nor_removed_ends_no_installation(build, tree):
+    """As in a source folder that is mounted to be read only."""
+    (tree / build.LIBRARY).mkdir()
+    data, (warning,) = hooked(build, tree)
+    assert data == {"artifacts": []}
+    assert warning.startswith("filters: not compiled, scipy's loop is used: ")
+
+
 def test_a_source_archive_brings_the_source_alone(build, tree):
     hook = build.CompileSections(str(tree), {}, None, None, "", "sdist", App())
     data = {"artifacts": []}

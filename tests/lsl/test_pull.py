@@ -1,5 +1,6 @@
 """What ``ChunkPull`` gives is what ``pull_chunk`` gives, over real liblsl."""
 
+import gc
 import uuid
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_stamps_are_kept_and_samples_are_a_view():
     pull(LIMIT_S)
     assert times.tolist() == [5.0]
     assert samples.tolist() == [[2.0]]
+
+
+def test_an_inlet_stays_as_long_as_somebody_pulls_from_it():
+    outlet, inlets = outlet_and_inlets("float32", 1, inlets=1)
+    pull = ChunkPull(inlets.pop(), 10)
+    gc.collect()
+    outlet.push_sample([1.0], 5.0)
+    assert pull(LIMIT_S)[1].tolist() == [[1.0]]
 
 
 def test_a_stream_that_is_gone_for_good_is_lost():

@@ -163,6 +163,32 @@ def test_scores_beyond_the_powers_of_float32_are_learnt_from(monkeypatch: pytest
         assert (got - expected).norm() < 1e-2 * expected.norm()
 
 
+@pytest.mark.parametrize("channels", [62, 15, 8])
+def test_scores_that_are_all_far_below_zero_are_learnt_from(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels that fill up a register have scores of zero, which are not the largest of anybody's."""
+    monkeypatch.setattr(sts, "SCORES_AT_ONCE", 64)
+    torch.manual_seed(3)
+    layer, x = STSAttention(5), 10 + torch.randn(2, 3, channels, 5)
+    with torch.no_grad():
+        layer.to_k.weight.copy_(-layer.to_q.weight)
+    exact, precise = copy.deepcopy(layer).double(), x.double()
+    with torch.no_grad():
+        score, _ = exact.folded()
+        scores = (precise @ score[:, :5]) @ mix_steps(precise).transpose(-1, -2)
+        assert scores.max() < -150  # a power of which is zero in float32
+    x.requires_grad_(), precise.requires_grad_()
+    outs = layer(x), written_out(exact, precise)
+    assert (outs[0] - outs[1]).abs().max() < 1e-3 * outs[1].abs().max()
+    for got, expected in zip(
+        torch.autograd.grad(outs[0].square().sum(), [x, *layer.parameters()]),
+        torch.autograd.grad(outs[1].square().sum(), [precise, *exact.parameters()]),
+        strict=True,
+    ):
+        assert (got - expected).norm() < 1e-2 * expected.norm()
+
+
 def test_a_window_that_is_not_a_number_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sts, "SCORES_AT_ONCE", 4 * 8 * 8 * 3)  # three steps a part: two windows share one
     layer, x = STSAttention(5), torch.randn(4, 5, 8, 5)

@@ -98,6 +98,22 @@ def test_other_views_are_filtered_as_they_are():
         np.testing.assert_array_equal(COMPILED(Cascades([sections]), samples, state), expected)
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_column_of_a_table_is_filtered_as_it_is(loop):
+    """Its steps are no whole number of doubles."""
+    if LOOPS[loop] is None:
+        pytest.skip(f"{loop} is not there")
+    table = np.zeros((30, 3), [("mark", "i4"), ("value", "f8")])
+    table["value"] = np.random.default_rng(6).normal(size=table.shape)
+    sections = band_sections(1, 4, 128, 2)
+    for samples in (table["value"].T, table["value"]):
+        assert samples.strides[1] % 8
+        state = np.ones((len(samples), 2, 2))
+        expected, after = of_scipy([sections], samples, state)
+        np.testing.assert_array_equal(LOOPS[loop](Cascades([sections]), samples, state), expected)
+        np.testing.assert_array_equal(state, after)
+
+
 @needs_compiled
 @pytest.mark.parametrize("n_sections", [MOST_SECTIONS, MOST_SECTIONS + 1])
 def test_long_cascades(n_sections):

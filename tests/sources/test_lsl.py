@@ -4,6 +4,7 @@ import struct
 import tempfile
 import time
 import uuid
+import weakref
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bci_m2s.lsl.formats import ANSWER_TYPE, OWN_TYPES
 from bci_m2s.lsl.network import Selector, brief_info, list_streams, refuse_absurd, resolve
 from bci_m2s.lsl.outlet import make_outlet
 from bci_m2s.recording.recorded import open_recording
-from bci_m2s.sources import Environment
+from bci_m2s.sources import Environment, lsl
 from bci_m2s.sources.lsl import LslSource
 from bci_m2s.sources.streams import LslStream
 from bci_m2s.types import StreamInfo
@@ -343,3 +344,45 @@ def test_a_stream_that_is_lost_for_good_says_so_and_ends_nothing():
     assert time.monotonic() - begun >= 0.05  # a reader that asks again and again must not take a core
     assert not source.finished
     assert source.problem() == "lost, and without a source id it cannot be found again"
+
+
+def test_a_source_that_is_closed_gives_nothing_and_lets_go_of_its_inlet():
+    name = unique("cap")
+    sender = outlet(name)
+    source = opened(name)
+    inlet = weakref.ref(source._inlet)
+    source.close()
+    assert inlet() is None
+    with pytest.raises(AttributeError):
+        source.pull(0.1)
+    del sender
+
+
+def test_a_sender_that_comes_back_with_text_while_it_is_opened_is_read_as_text(monkeypatch):
+    """What was prepared for numbers is of an inlet that is gone."""
+    name, senders = unique("cap"), []
+    senders.append(outlet(name))
+    real_open, real_resolve = pylsl.StreamInlet.open_stream, lsl.resolve
+    tries = []
+
+    def open_stream(inlet, timeout):
+        tries.append(inlet.channel_format)
+        if len(tries) == 1:
+            senders.clear()
+            raise pylsl.util.TimeoutError("it was just restarted")
+        return real_open(inlet, timeout=timeout)
+
+    def resolve_anew(*given):
+        if tries:  # the list of streams still has the one before
+            senders.append(outlet(name, kind="string"))
+            (found,) = pylsl.resolve_bypred(f"name='{name}' and channel_format='string'", 1, LIMIT_S)
+            return found
+        return real_resolve(*given)
+
+    monkeypatch.setattr(pylsl.StreamInlet, "open_stream", open_stream)
+    monkeypatch.setattr(lsl, "resolve", resolve_anew)
+    source = opened(name)
+    senders[0].push_sample(["a", "b"])
+    _, samples, _ = pull_until(source, 1)
+    assert samples.tolist() == [["a", "b"]]
+    source.close()
