@@ -44,7 +44,7 @@ class Estimates:
     """The newest estimate of a running bci_m2s session; None while there is none."""
 
     def __init__(self) -> None:
-        found = pylsl.resolve_byprop("type", "Emotion", timeout=2)
+        found = pylsl.resolve_byprop("type", "Emotion", timeout=5)
         self._inlet = pylsl.StreamInlet(found[0], max_buflen=10) if found else None
         self._labels = self._inlet.info().get_channel_labels() if self._inlet else []
 
