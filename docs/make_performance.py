@@ -28,7 +28,9 @@ def page(text: str) -> str:
 
     tables = markdown(load_all(), read_results(KEPT) if KEPT.is_dir() else {})
     if (KEPT / PICTURE).is_file():
-        tables += f"\n![Time and memory against channels, rate, participants and length](performance/{PICTURE})\n"
+        tables += (
+            f"\n![Time and memory against channels, rate, participants and length](performance/{PICTURE})\n"
+        )
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n{tables}{END}{rest.partition(END)[2]}"
 
