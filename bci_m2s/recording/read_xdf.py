@@ -40,7 +40,7 @@ def decode_xdf(path: Path, file: BinaryIO) -> Recording:
         survey = survey_chunks(path, file)
         if not survey.headers:
             why = survey.damage[0] if survey.damage else "the file ends after its first 4 bytes"
-            raise RecordingError(f"{path}: holds no stream: {why}; if it is damaged: {recover_hint()}")
+            raise RecordingError(f"{path}: holds no stream: {why}; if it is damaged: {recover_hint(path)}")
         source = whole_chunks(file, survey) if survey.damage or survey.named else file
         source.seek(0)
         try:

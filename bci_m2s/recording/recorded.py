@@ -290,10 +290,9 @@ def _is_meant(info: StreamInfo, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def recover_hint(path: Path | None = None) -> str:
-    """What can be done about a damaged XDF file. path : None where its name has been said"""
-    file = "FILE" if path is None else typed(path)
-    return f"bci-m2s recover {file} writes a copy of everything that is whole and says what is lost"
+def recover_hint(path: Path) -> str:
+    """What can be done about a damaged XDF file."""
+    return f"bci-m2s recover {typed(path)} writes a copy of everything that is whole and says what is lost"
 
 
 def open_recording(path: str | Path, files: Sequence[FileSettings] = ()) -> Recording:

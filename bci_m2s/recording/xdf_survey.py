@@ -118,7 +118,7 @@ def survey_chunks(path: Path, file: BinaryIO) -> Survey:
     if magic != MAGIC:
         raise RecordingError(
             f"{path}: not an XDF file: begins with {magic!r}, expected {MAGIC!r}; if it is a damaged one: "
-            f"{recover_hint()}"
+            f"{recover_hint(path)}"
         )
     survey = Survey()
     headless: dict[int, int] = {}  # stream id: first chunk without a header

@@ -119,7 +119,7 @@ def said_once(problems: Sequence[Problem], recordings: int) -> list[str]:
     """
     alike: dict[tuple[str, bool], list[Problem]] = {}
     for problem in problems:
-        text = problem.text.replace(f"'{problem.path.stem}'", "'…'")
+        text = problem.text.replace(f"{problem.path}", "FILE").replace(f"'{problem.path.stem}'", "'…'")
         alike.setdefault((text, problem.left_out), []).append(problem)
     lines = []
     for (common, is_left_out), found in alike.items():
