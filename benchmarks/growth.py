@@ -133,7 +133,9 @@ def draw(path: Path, medians: Mapping[str, tuple[float, float]]) -> None:
             values = [medians[f"{what}, {name}"][0] for name in known]
             axes[row][column].plot(list(known.values()), values, marker="o")
             axes[row][column].set_xscale("log")
-            axes[row][column].set_ylim(bottom=0)
+            axes[row][column].set_ylim(0, 1.1 * max(values, default=1.0))
+            axes[row][column].set_xticks(list(places.values()), [f"{x:g}" for x in places.values()])
+            axes[row][column].minorticks_off()
         axes[1][column].set_xlabel(label)
     axes[0][0].set_ylabel("ms for a second of signal")
     axes[1][0].set_ylabel("MB in memory")
