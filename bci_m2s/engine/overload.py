@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SAY_AFTER_S = 5.0  # so that the first line has figures that mean something
 SAY_EVERY_S = 60.0
 OVER_AFTER_S = 20.0  # without a window skipped
+FEW = 3  # windows; a moment's delay skips so many on any computer, and means nothing
 WHAT_HELPS = (
     "fewer channels or people, a model with a longer hop, or another computer help; "
     "recordings keep every sample"
@@ -57,14 +58,12 @@ class Overload:
         return said
 
     def _said(self, now_s: float) -> str:
-        counted = (
-            f"{self._now.skipped - self._before.skipped} of {self._now.due - self._before.due} windows "
-            f"skipped since {self._since}"
-        )
+        skipped, due = self._now.skipped - self._before.skipped, self._now.due - self._before.due
+        counted = f"{skipped} of {due} windows skipped since {self._since}"
         if now_s - self._skipped_s >= OVER_AFTER_S:
             was_said, self.words, self.is_on = bool(self.words), "", False
             return f"fast enough again: {counted}, none in the last {OVER_AFTER_S:g} s" if was_said else ""
-        if now_s - self._begun_s < SAY_AFTER_S or now_s - self._said_s < SAY_EVERY_S:
+        if skipped <= FEW or now_s - self._begun_s < SAY_AFTER_S or now_s - self._said_s < SAY_EVERY_S:
             return ""
         self._said_s = now_s
         self.words = f"{counted}: this computer is too slow"

@@ -143,6 +143,13 @@ def test_nothing_is_said_where_nothing_is_skipped():
     assert said_at([(4, 0)] * 300) == {}
 
 
+def test_a_moments_delay_is_not_called_slowness():
+    """Three windows at once, and a single one each minute."""
+    assert said_at([(4, 0)] * 10 + [(4, 3)] + [(4, 0)] * 100) == {}
+    assert said_at(([(4, 1)] + [(4, 0)] * 59) * 10) == {}
+    assert said_at([(4, 0)] * 10 + [(4, 4)] + [(4, 0)] * 100) != {}
+
+
 def test_it_is_said_soon_then_each_minute_and_when_it_is_over():
     said = said_at([(4, 0)] * 10 + [(4, 3)] * 100 + [(4, 0)] * 100)
     assert list(said) == [10 + SAY_AFTER_S, 10 + SAY_AFTER_S + SAY_EVERY_S, 109 + OVER_AFTER_S]
@@ -153,7 +160,7 @@ def test_it_is_said_soon_then_each_minute_and_when_it_is_over():
 
 
 def test_what_comes_and_goes_is_said_twice_a_minute_at_most():
-    said = said_at(([(4, 4)] + [(4, 0)] * int(OVER_AFTER_S + 4)) * 40)
+    said = said_at(([(5, 5)] + [(4, 0)] * int(OVER_AFTER_S + 4)) * 40)
     assert 20 < len(said) <= 2 * 1000 / SAY_EVERY_S + 2
     assert len([words for words in said.values() if words.startswith("fast enough again")]) <= len(said) / 2
 
