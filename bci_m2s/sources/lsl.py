@@ -78,7 +78,7 @@ class LslSource:
         self._selector = Selector(name, type, source_id, host, uid)
         self._wait_s, self._network, self._notify, self._stopped = wait_s, network, notify, stopped
         self._inlet: Any = None
-        self._take: Callable[[float], tuple[FloatArray, NDArray[Any]]] = self._take_texts
+        self._numbers: ChunkPull | None = None  # of a stream that is not of strings; keeps the inlet
         self.info = StreamInfo(name, type, source_id)
         self.description_xml = ""
         self.finished = False
@@ -102,7 +102,7 @@ class LslSource:
             if self._inlet is None or self._stopped():  # nobody was found, or nobody waits any more
                 raise
             self._notify(f"{problem}; looking again")
-            self._inlet, self._take = None, self._take_texts
+            self._inlet = self._numbers = None
             self._subscribe()
 
     def _subscribe(self) -> None:
@@ -113,8 +113,8 @@ class LslSource:
         self._inlet = pylsl.StreamInlet(raw, max_buflen=60, recover=True, processing_flags=0)
         self.info, self.description_xml = full_info(self._inlet, brief, timeout_s=5.0)
         self._watch = IdentityWatch(self.info) if brief.source_id else None
-        is_text = self.info.channel_format == "string"
-        self._take = self._take_texts if is_text else ChunkPull(self._inlet, MOST_SAMPLES)
+        if self.info.channel_format != "string":
+            self._numbers = ChunkPull(self._inlet, MOST_SAMPLES)
         try:
             self._inlet.open_stream(timeout=5.0)
         except NO_ANSWER as problem:
@@ -137,8 +137,11 @@ class LslSource:
         received_s.fill(now_s)
         return Chunk(times, samples, received_s)
 
-    def _take_texts(self, timeout_s: float) -> tuple[FloatArray, NDArray[Any]]:
-        """As ``ChunkPull``, of a stream of strings."""
+    def _take(self, timeout_s: float) -> tuple[FloatArray, NDArray[Any]]:
+        """Stamps and samples, of numbers or of strings."""
+        numbers = self._numbers
+        if numbers is not None:
+            return numbers(timeout_s)
         wanted = {"max_samples": MOST_SAMPLES, "min_samples": 1, "as_numpy": True}
         raw, times = self._inlet.pull_chunk(timeout=timeout_s, **wanted)
         return times, np.array([[text.decode("utf-8", "replace") for text in row] for row in raw], object)
@@ -233,5 +236,4 @@ class LslSource:
         """Unsubscribe. The reader must have ended: destroying an inlet during a pull crashes."""
         if self._inlet is not None:
             self._inlet.close_stream()
-            self._inlet = self._network = None
-            self._take = self._take_texts  # the other one keeps the inlet
+            self._inlet = self._numbers = self._network = None

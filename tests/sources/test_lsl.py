@@ -1,5 +1,6 @@
 """LSL sources on loopback: real outlets in this process, found, described, refused, pulled."""
 
+import gc
 import struct
 import tempfile
 import time
@@ -386,3 +387,17 @@ def test_a_sender_that_comes_back_with_text_while_it_is_opened_is_read_as_text(m
     _, samples, _ = pull_until(source, 1)
     assert samples.tolist() == [["a", "b"]]
     source.close()
+
+
+def test_a_source_that_did_not_open_lets_go_of_the_network_at_once():
+    """Its look around holds ports from which senders take theirs, until somebody collects cycles."""
+    source = LslSource("nobody", wait_s=0.1)
+    with pytest.raises(StreamError, match="nobody"):
+        source.open()
+    gone = weakref.ref(source)
+    gc.disable()
+    try:
+        del source
+        assert gone() is None
+    finally:
+        gc.enable()
