@@ -3,8 +3,8 @@
 Everybody sends white noise as a headset of 62 channels at 1 kHz, or of 32 at 500 Hz, in LSL pushes of
 40 ms, from one other process. ``bci-m2s run --headless --output`` with ``participants:`` makes four
 estimates a second of each by the demo's network (random weights, everybody's own baseline), records all,
-and has an outlet for each. It carries so many when no window was skipped and no sample lost from first to
-last.
+and has an outlet for each. It carries so many when no window that could have been judged was skipped and no
+sample lost from first to last.
 
 The reference reads the same streams with a bare pylsl inlet and a thread each, and writes samples and
 stamps to a file each. Cores are user and system time of the reading process; the share of the machine

@@ -144,7 +144,7 @@ def _figures(participant: Participant) -> tuple[str, ...]:
         age,
         str(sum(health.samples for health in snapshot.health)),
         str(sum(health.lost for health in snapshot.health)),
-        str(takes.now.engine.skipped),
+        str(takes.now.engine.windows[1]),  # of those that could have been judged
     )
 
 
