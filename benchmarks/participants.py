@@ -14,6 +14,7 @@ counts the senders too.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -33,6 +34,7 @@ ROLES = str(Path(__file__).with_name("participants_roles.py"))
 PROC = Path("/proc/self/stat")
 PEOPLE = (1, 8, 16, 24, 32, 48, 64)  # the last is as many as a session may have
 SHARE = 0.6  # of the machine
+NOISE = 0.01  # cores
 START_S, END_S = 180.0, 60.0
 ROW = re.compile(r"^ ?p\d\d +(\d+) +(\d+) +\S.*?ms +(\d+) +(\d+) +(\d+) ", re.M)
 
@@ -112,6 +114,9 @@ def figures(
     if most == run.count("most"):
         run.note(f"{size.name}: no more than {most} people were tried")
     found: dict[str, float | tuple[float, float]] = {of(size, MOST): (most, limit)}
+    if math.isnan(limit):
+        found[of(size, MOST)] = most
+        run.note(f"{size.name}: bare inlets took less than the noise of the machine: no number of them")
     if len(sessions) > 1:
         first, last = min(sessions), max(sessions)
         more_mb = sessions[last].memory_mb - sessions[first].memory_mb
@@ -126,14 +131,19 @@ def figures(
 
 
 def people_at(wanted: float, bare: dict[int, Load]) -> float:
-    """How many bare inlets, with senders, take so many cores: between two numbers, or beyond the last."""
-    numbers = sorted(bare)
-    loads = [bare[people].all_cores for people in numbers]
-    for i in range(1, len(numbers)):
-        if loads[i] >= wanted or i == len(numbers) - 1:
-            slope = (numbers[i] - numbers[i - 1]) / max(loads[i] - loads[i - 1], 1e-9)
-            return round(numbers[i - 1] + slope * (wanted - loads[i - 1]), 1)
-    return numbers[0] * wanted / loads[0]
+    """How many bare inlets, with senders, take so many cores: by a line through all that was measured.
+
+    NaN where that does not rise: then the noise of the machine was more than what they take.
+    """
+    import numpy as np
+
+    numbers, loads = np.array([(people, load.all_cores) for people, load in sorted(bare.items())]).T
+    if len(numbers) < 2:
+        return float(numbers[0] * wanted / loads[0])
+    slope, start = np.polyfit(numbers, loads, 1)
+    if slope * (numbers[-1] - numbers[0]) < NOISE:
+        return math.nan
+    return round(float((wanted - start) / slope), 1)
 
 
 def cores() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -184,6 +185,16 @@ def test_a_point_of_growth_has_time_memory_and_estimates(part: Callable[[str], M
     assert first["ms"] > 0
     assert first["mb"] > 0
     assert 0 < first["estimates"] < second["estimates"]
+
+
+def test_bare_inlets_are_counted_by_all_that_was_measured(part: Callable[[str], ModuleType]) -> None:
+    """The last two of them took alike: a line through these alone would never rise."""
+    module = part("participants")
+    loads = {1: 0.02, 8: 0.06, 16: 0.1, 24: 0.14, 32: 0.18, 48: 0.26, 64: 0.26}
+    found = module.people_at(1.2, {people: module.Load(0.0, load) for people, load in loads.items()})
+    assert 200 < found < 400
+    assert math.isnan(module.people_at(1.2, {1: module.Load(0.0, 0.1), 8: module.Load(0.0, 0.1)}))
+    assert module.people_at(1.2, {2: module.Load(0.0, 0.1)}) == 24.0
 
 
 def test_growth_says_where_it_bends(part: Callable[[str], ModuleType]) -> None:
