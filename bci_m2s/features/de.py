@@ -130,13 +130,12 @@ class DifferentialEntropy:
         self._recent: deque[_Sums] = deque(maxlen=self._blocks_per_step)
         self._held = np.zeros(len(self._labels))  # last good value of each channel
         self._echo_n = np.zeros(len(self._labels), dtype=np.int64)  # samples for which a loss still echoes
-        self._is_echoing = False
         self._was_flat = np.zeros(len(self._labels), dtype=bool)  # that loss was a flat line
         self._nothing = np.zeros(len(self._labels), dtype=bool)  # nobody writes to it
 
     def push(self, samples: FloatArray, missing: BoolArray) -> Step | None:
         """Take one block in microvolts; see ``Extractor.push``."""
-        is_clean = not (self._is_echoing or missing.any())  # the usual case, for which little is done
+        is_clean = not (self._echo_n.any() or missing.any())  # the usual case, for which little is done
         if is_clean:
             lost = self._nothing
             self._held = samples[-1].copy()  # the block's buffer is used again
@@ -171,7 +170,6 @@ class DifferentialEntropy:
         else:
             self._echo_n = np.maximum(self._echo_n - len(samples), 0)
             self._held = samples[-1].copy()
-        self._is_echoing = bool(self._echo_n.any())
         return samples, echoing | missed
 
     def _hold(self, samples: FloatArray, missing: BoolArray) -> FloatArray:
@@ -194,7 +192,6 @@ class DifferentialEntropy:
         """
         fresh = flat & ~missed & (n >= FEWEST_FLAT)
         self._echo_n[fresh] = self._settle_n
-        self._is_echoing = bool(self._echo_n.any())
         self._was_flat = fresh | (self._was_flat & (self._echo_n > 0) & ~missed)
 
     def _step(self) -> Step:
@@ -208,11 +205,11 @@ class DifferentialEntropy:
         crc = zlib.crc32(newest.second.data, zlib.crc32(newest.first.data))
         if variance.min() > SMALLEST_VARIANCE and all(block.is_clean for block in blocks):
             return Step(entropy.T.ravel(), filters_crc=crc, coupling=self._coupling())
-        flat = reduce(np.logical_and, [block.flat for block in self._recent])
+        flat = reduce(np.logical_and, [block.flat for block in blocks])
         flat = flat | (variance <= SMALLEST_VARIANCE).any(axis=0)  # a number that says nothing
-        lost = reduce(np.logical_or, [block.missing for block in self._recent])
+        lost = reduce(np.logical_or, [block.missing for block in blocks])
         bad = flat | lost
-        filled = sorted({channel for block in self._recent for channel in block.filled})
+        filled = sorted({channel for block in blocks for channel in block.filled})
         words = f"interpolated: {', '.join(self._labels[channel] for channel in filled)}" if filled else ""
         coupling = self._coupling()
         if not bad.any():

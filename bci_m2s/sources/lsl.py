@@ -144,7 +144,8 @@ class LslSource:
             return numbers(timeout_s)
         wanted = {"max_samples": MOST_SAMPLES, "min_samples": 1, "as_numpy": True}
         raw, times = self._inlet.pull_chunk(timeout=timeout_s, **wanted)
-        return times, np.array([[text.decode("utf-8", "replace") for text in row] for row in raw], object)
+        texts = [[text.decode("utf-8", "replace") for text in row] for row in raw]
+        return times, np.array(texts, object).reshape(raw.shape)
 
     def clock_offset_s(self, timeout_s: float) -> float:
         """Add to a stamp for local time; NaN when the sender does not answer in time.
