@@ -43,6 +43,7 @@ class TestFile:
         ("text", "words"),
         [
             ("[lab\nSessionID = a", "1: got '[lab', expected a closing bracket"),
+            ("[lab]\nPK\0\x03 = \0", "2: got a zero byte, expected text"),
             ("[lab]\nSessionID", "2: got 'SessionID', expected KEY = VALUE"),
             ("[lab]\nSessionID =", "2: got 'SessionID =', expected KEY = VALUE"),
             ("[lab]\n = a", "2: got ' = a', expected KEY = VALUE"),
