@@ -87,7 +87,7 @@ def _lines(path: Path | None, text: str) -> Iterator[tuple[str, str, str]]:
     section, keys = "", set[str]()
     for number, line in enumerate(text.split("\n"), start=1):
         key, value = "", ""
-        if "\0" in line:  # else a line of some other file is a setting by chance, where it has an equals sign
+        if "\0" in line:  # else any file is a setting by chance, where it has an equals sign
             raise ConfigurationError(f"{path}:{number}: got a zero byte, expected text")
         if line.startswith("["):
             section, bracket, _ = line[1:].partition("]")
